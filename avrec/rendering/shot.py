@@ -1,0 +1,219 @@
+"""One picture of a scene: `render`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.errors import AvrecError
+from avrec.gaussians import Gaussians
+from avrec.gaussians.sky import sample_sky
+from avrec.geometry import Camera, Offset
+from avrec.raster import rasterize
+from avrec.raster.view import RasterSettings, View
+from avrec.rendering.view import line_times_us, present_actors, sensor_named, view_for
+from avrec.scene import Scene
+
+__all__ = ["OUTPUTS", "Output", "Shot", "check_outputs", "render", "render_view", "sky_background"]
+
+Float32 = NDArray[np.float32]
+Output = Literal["rgb", "alpha", "depth", "median_depth", "normal"]
+OUTPUTS: tuple[Output, ...] = get_args(Output)
+Backend = Literal["auto", "cpu", "cuda", "reference"]
+
+DEFAULT_SETTINGS = RasterSettings()
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A rendered picture.
+
+    Attributes:
+        camera: name of the camera.
+        time_us: start of the first line's exposure.
+        view: camera model and poses it was taken with.
+        rgb: float32 [H, W, 3] in 0..1, with the camera's colour applied; black where ``valid`` is False.
+        alpha: float32 [H, W], how much of the pixel the Gaussians cover; the rest is sky.
+        depth: float32 [H, W] metres along the pixel's unit ray, expected value; NaN where there is nothing.
+        median_depth: float32 [H, W] metres, where half of the light is absorbed; NaN where that never happens.
+        normal: float32 [H, W, 3], world frame, unit length; NaN where there is nothing. None unless asked for.
+        valid: bool [H, W], False outside the part of the image that the camera model describes.
+    """
+
+    camera: str
+    time_us: int
+    view: View
+    rgb: Float32
+    alpha: Float32
+    depth: Float32
+    median_depth: Float32
+    normal: Float32 | None
+    valid: NDArray[np.bool_]
+
+    @property
+    def rgb_uint8(self) -> NDArray[np.uint8]:
+        """The picture rounded to uint8 [H, W, 3]."""
+        return np.asarray(np.rint(self.rgb * 255.0), np.uint8)
+
+
+def render(
+    scene: Scene,
+    camera: str,
+    time_us: int,
+    *,
+    offset: Offset | None = None,
+    rolling_shutter: bool = True,
+    width: int | None = None,
+    height: int | None = None,
+    outputs: Sequence[str] = ("rgb",),
+    model: Camera | None = None,
+    settings: RasterSettings = DEFAULT_SETTINGS,
+    backend: Backend = "auto",
+) -> Shot:
+    """Take a picture of a scene from a camera of its rig, on the recorded path or beside it.
+
+    Args:
+        scene: a reconstructed scene.
+        camera: name of one of its cameras.
+        time_us: start of the first line's exposure, microseconds.
+        offset: rig pose relative to the recorded one (left, up, forward metres; yaw, pitch, roll degrees).
+        rolling_shutter: False exposes the whole picture at the middle of the readout.
+        width: pixels; None for the recorded size.
+        height: likewise.
+        outputs: any of :data:`OUTPUTS`; ``"normal"`` costs extra and is only computed when named.
+        model: intrinsics at the recorded size, where a frame's differ from its camera's.
+        settings: thresholds of the rasteriser.
+        backend: which rasteriser.
+
+    Raises:
+        DataError: unknown camera, a time outside the recorded path, a size below one pixel.
+        AvrecError: an unknown output.
+    """
+    check_outputs(outputs)
+    sensor = sensor_named(scene.cameras, camera)
+    recorded = model or sensor.model
+    middle, _ = line_times_us(sensor, time_us, recorded, recorded, rolling_shutter=False)
+    gaussians, body, bodies = _present_gaussians(scene, float(middle[0]))
+    view = view_for(
+        scene,
+        camera,
+        time_us,
+        offset=offset,
+        rolling_shutter=rolling_shutter,
+        width=width,
+        height=height,
+        model=model,
+        bodies=bodies,
+    )
+    return _shoot(scene, view, camera, int(time_us), gaussians, body, "normal" in outputs, settings, backend)
+
+
+def render_view(
+    scene: Scene,
+    view: View,
+    camera: str,
+    time_us: int,
+    *,
+    settings: RasterSettings = DEFAULT_SETTINGS,
+    backend: Backend = "auto",
+) -> Shot:
+    """Take a picture with poses of one's own; ``view.bodies`` must come from :func:`render` at the same time.
+
+    Args:
+        scene: a reconstructed scene.
+        view: camera model and poses, e.g. the ``view`` of a shot, moved.
+        camera: whose colour to apply.
+        time_us: the time the shot was taken at.
+        settings: thresholds of the rasteriser.
+        backend: which rasteriser.
+    """
+    sensor = sensor_named(scene.cameras, camera)
+    middle, _ = line_times_us(sensor, time_us, sensor.model, sensor.model, rolling_shutter=False)
+    gaussians, body, bodies = _present_gaussians(scene, float(middle[0]))
+    if len(bodies) != len(view.bodies):
+        raise AvrecError(
+            f"The view places {len(view.bodies)} actors, but {len(bodies)} are present at {time_us} us. "
+            "Use the view of a shot of the same scene and time."
+        )
+    return _shoot(scene, view, camera, int(time_us), gaussians, body, False, settings, backend)
+
+
+def sky_background(scene: Scene, view: View) -> Float32 | None:
+    """Sky colour behind each pixel, float32 [H, W, 3], or None for a scene without sky."""
+    if scene.sky is None:
+        return None
+    rays, valid = view.camera.pixel_rays()
+    if view.axis == "rows":
+        world = np.einsum("hij,hwj->hwi", view.rotation, rays)
+    elif view.axis == "columns":
+        world = np.einsum("wij,hwj->hwi", view.rotation, rays)
+    else:
+        world = rays @ view.rotation[0].T
+    return np.where(valid[..., None], sample_sky(scene.sky, world), np.float32(0))
+
+
+def check_outputs(outputs: Sequence[str]) -> None:
+    """Raise AvrecError unless every name is one of :data:`OUTPUTS`."""
+    unknown = [name for name in outputs if name not in OUTPUTS]
+    if unknown or not outputs:
+        found = ", ".join(unknown) or "nothing"
+        raise AvrecError(f"Unknown output: {found}. Choose from {', '.join(OUTPUTS)}.")
+
+
+def _present_gaussians(scene: Scene, middle_us: float) -> tuple[Gaussians, NDArray[np.int32], tuple[str, ...]]:
+    """Gaussians in the picture, the body of each, and the bodies' track ids; absent actors are left out."""
+    gaussians, body, ids = scene.all_gaussians()
+    here = set(present_actors(scene.tracks, middle_us))
+    kept = [index for index, track in enumerate(ids) if track in here]
+    if len(kept) == len(ids):
+        return gaussians, body, tuple(ids)
+    renumbered = np.full(len(ids) + 1, -1, np.int32)
+    renumbered[0] = 0
+    renumbered[[index + 1 for index in kept]] = np.arange(1, len(kept) + 1, dtype=np.int32)
+    bodies = renumbered[body]
+    inside = bodies >= 0
+    return gaussians.take(inside), np.ascontiguousarray(bodies[inside]), tuple(ids[index] for index in kept)
+
+
+def _shoot(
+    scene: Scene,
+    view: View,
+    camera: str,
+    time_us: int,
+    gaussians: Gaussians,
+    body: NDArray[np.int32],
+    normals: bool,
+    settings: RasterSettings,
+    backend: Backend,
+) -> Shot:
+    raster = rasterize(
+        gaussians,
+        view,
+        body=body if len(view.bodies) else None,
+        background=sky_background(scene, view),
+        settings=settings,
+        backend=backend,
+        normals=normals,
+    )
+    _, valid = view.camera.pixel_rays()
+    inside = valid[..., None]
+    colour = raster.rgb
+    affine = scene.appearance.get(camera)
+    if affine is not None:
+        colour = colour @ np.asarray(affine[:, :3], np.float32).T + np.asarray(affine[:, 3], np.float32)
+    nothing = np.float32(np.nan)
+    return Shot(
+        camera=camera,
+        time_us=time_us,
+        view=view,
+        rgb=np.where(inside, np.clip(colour, 0.0, 1.0), 0.0).astype(np.float32),
+        alpha=np.where(valid, raster.alpha, np.float32(0)),
+        depth=np.where(valid, raster.depth, nothing),
+        median_depth=np.where(valid, raster.median_depth, nothing),
+        normal=None if raster.normal is None else np.where(inside, raster.normal, nothing),
+        valid=valid,
+    )
