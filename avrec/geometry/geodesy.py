@@ -1,0 +1,98 @@
+"""Between the local world and the Earth (WGS84, ellipsoidal heights).
+
+The local frame has x east, y north and z up at the anchor. Over the size of a drive the map projection (transverse
+Mercator, scale 1 at the anchor) keeps lengths to better than 1 mm per km within 9 km of the anchor's meridian, and
+heights stay heights, as OpenDRIVE files want it; `ecef_from_world` is the flat tangent frame at the anchor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pyproj import Proj, Transformer
+
+from avrec.errors import DataError
+from avrec.geometry.transforms import transform_from
+
+__all__ = ["Anchor", "ecef_from_world", "geodetic_from_local", "local_from_geodetic"]
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Geodetic position of the world's origin.
+
+    Attributes:
+        latitude_deg: WGS84, within +-90.
+        longitude_deg: WGS84, within +-180.
+        altitude_m: height above the ellipsoid.
+
+    Raises:
+        DataError: a value out of range or not finite.
+    """
+
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float = 0.0
+
+    def __post_init__(self) -> None:
+        limits = {"latitude_deg": 90.0, "longitude_deg": 180.0, "altitude_m": 1e5}
+        for name, limit in limits.items():
+            value = float(getattr(self, name))
+            if not abs(value) <= limit:
+                raise DataError(f"The anchor's {name} is {value}. Give a number between {-limit:g} and {limit:g}.")
+            object.__setattr__(self, name, value)
+
+
+def local_from_geodetic(
+    anchor: Anchor, latitude_deg: ArrayLike, longitude_deg: ArrayLike, altitude_m: ArrayLike
+) -> Float64:
+    """Local x east, y north, z up in metres, float64 [..., 3], of geodetic positions [...].
+
+    Raises:
+        DataError: a position that is not finite or out of the projection's reach.
+    """
+    latitude, longitude, altitude = np.broadcast_arrays(
+        *(np.asarray(values, dtype=np.float64) for values in (latitude_deg, longitude_deg, altitude_m))
+    )
+    east, north = _projection(anchor)(longitude, latitude)
+    local = np.stack([np.asarray(east), np.asarray(north), altitude - anchor.altitude_m], axis=-1)
+    if not np.isfinite(local).all():
+        raise DataError(
+            f"A geodetic position is not finite or too far from the anchor ({anchor.latitude_deg}, "
+            f"{anchor.longitude_deg}). Check latitude and longitude, in degrees and in this order."
+        )
+    return local
+
+
+def geodetic_from_local(anchor: Anchor, points: ArrayLike) -> Float64:
+    """Latitude and longitude in degrees and altitude in metres, float64 [..., 3], of local points [..., 3]."""
+    xyz = np.asarray(points, dtype=np.float64)
+    longitude, latitude = _projection(anchor)(xyz[..., 0], xyz[..., 1], inverse=True)
+    return np.stack([np.asarray(latitude), np.asarray(longitude), xyz[..., 2] + anchor.altitude_m], axis=-1)
+
+
+def ecef_from_world(anchor: Anchor) -> Float64:
+    """Pose of the world (x east, y north, z up at the anchor) in the Earth-centred frame, float64 [4, 4]."""
+    origin = _cartesian().transform(anchor.longitude_deg, anchor.latitude_deg, anchor.altitude_m)
+    lat, lon = np.radians((anchor.latitude_deg, anchor.longitude_deg))
+    east = (-np.sin(lon), np.cos(lon), 0.0)
+    north = (-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat))
+    up = (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat))
+    return transform_from(np.stack([east, north, up], axis=-1), origin)
+
+
+@lru_cache(maxsize=8)
+def _projection(anchor: Anchor) -> Proj:
+    return Proj(proj="tmerc", lat_0=anchor.latitude_deg, lon_0=anchor.longitude_deg, k=1, ellps="WGS84", units="m")
+
+
+@lru_cache(maxsize=1)
+def _cartesian() -> Transformer:
+    return Transformer.from_pipeline(
+        "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step +proj=cart +ellps=WGS84"
+    )
