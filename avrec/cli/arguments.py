@@ -1,0 +1,72 @@
+"""Argument types that several verbs share, and the parsing of what people type into them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from avrec.errors import AvrecError
+
+__all__ = [
+    "CameraName",
+    "Count",
+    "DrivePath",
+    "Flag",
+    "FrameRange",
+    "Names",
+    "OptionalFolder",
+    "OptionalNames",
+    "OutputPath",
+    "ScenePath",
+    "parse_frames",
+    "parse_names",
+]
+
+DrivePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DRIVE")]
+ScenePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")]
+OutputPath = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
+OptionalFolder = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
+CameraName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
+Names = Annotated[str, tyro.conf.arg(metavar="NAME,NAME")]
+OptionalNames = Annotated[str | None, tyro.conf.arg(metavar="NAME,NAME")]
+FrameRange = Annotated[str | None, tyro.conf.arg(metavar="A:B")]
+Count = Annotated[int | None, tyro.conf.arg(metavar="INT")]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""A switch that is off unless given; a plain ``bool`` gets its ``--no-`` form too."""
+
+
+def parse_names(text: str | None, option: str) -> list[str] | None:
+    """Split ``"a,b"``; None stays None.
+
+    Raises:
+        AvrecError: nothing between the commas.
+    """
+    if text is None:
+        return None
+    names = [part.strip() for part in text.split(",")]
+    if not all(names):
+        raise AvrecError(
+            f"{option} has an empty name in '{text}'. Write names with commas between: {option} left,right"
+        )
+    return names
+
+
+def parse_frames(text: str | None) -> slice | None:
+    """A half-open range of frame indices ``"a:b"``, either side optional, as Python slices; None stays None.
+
+    Raises:
+        AvrecError: not a range, or an empty one.
+    """
+    if text is None:
+        return None
+    how = "Write a half-open range of frame indices: --frames 0:40, --frames 40: or --frames :40"
+    parts = text.split(":")
+    try:
+        first, last = (int(part) if part.strip() else None for part in parts)
+    except ValueError:
+        raise AvrecError(f"--frames '{text}' is not a range. {how}") from None
+    if first is not None and last is not None and first >= last and (first < 0) == (last < 0):
+        raise AvrecError(f"--frames '{text}' holds no frame. {how}")
+    return slice(first, last)

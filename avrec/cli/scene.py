@@ -1,0 +1,43 @@
+"""``avrec scene``: scene files."""
+
+from __future__ import annotations
+
+from avrec.cli.arguments import Flag, ScenePath
+from avrec.cli.console import print_json, reporting, say
+
+__all__ = ["info"]
+
+
+def info(scene: ScenePath, *, json: Flag = False) -> None:
+    """Say what a scene file holds.
+
+    Example:
+        avrec scene info street.usdz
+
+    Args:
+        scene: the scene file.
+        json: print it as JSON.
+    """
+    from avrec.scene import Scene
+
+    with reporting():
+        opened = Scene.open(scene)
+    first_us, last_us = opened.ego.span_us
+    frames = {name: len(opened.frames.get(name, ())) for name in opened.cameras}
+    held_out = {name: int(mask.sum()) for name, mask in opened.held_out.items()}
+    actors = {track: len(cloud) for track, cloud in opened.actors.items()}
+    if json:
+        figures = {
+            "name": opened.name,
+            "seconds": (last_us - first_us) / 1e6,
+            "frames": frames,
+            "held_out": held_out,
+            "gaussians": {"static": len(opened.static), "actors": actors},
+            "source": opened.source,
+        }
+        print_json(figures)
+        return
+    say(f"{opened.name}: {(last_us - first_us) / 1e6:.1f} s")
+    say(f"cameras:    {', '.join(f'{name} ({count} frames)' for name, count in frames.items())}")
+    say(f"held out:   {sum(held_out.values())} of {sum(frames.values())} frames")
+    say(f"Gaussians:  {len(opened.static)} static, {sum(actors.values())} in {len(actors)} actors")
