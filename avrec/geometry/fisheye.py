@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from numpy.polynomial import polynomial
 from numpy.typing import ArrayLike, NDArray
 
 from avrec.geometry.lens import Lens, first_positive_root, invert_increasing, on_axis_safe
@@ -60,22 +58,21 @@ class OpenCVFisheyeCamera(Lens):
         return float(self.max_angle or math.pi)
 
     def project_unbounded(self, points_camera: ArrayLike) -> tuple[Float64, Bool]:
+        """Pixels [..., 2] of points [..., 3] and valid [...]; see `Lens.project_unbounded`."""
         points = np.asarray(points_camera, dtype=np.float64)
         across = np.hypot(points[..., 0], points[..., 1])
         angle = np.arctan2(across, points[..., 2])
         valid = (angle < self.limit_angle) & ((across > 0.0) | (points[..., 2] > 0.0))
-        scale = self._rho(np.where(valid, angle, 0.0)) / on_axis_safe(across)
+        scale = self._rho(np.where(valid, angle, 0.0))[0] / on_axis_safe(across)
         pixels = points[..., :2] * scale[..., None] * self.focal + self.principal_point
         valid &= np.isfinite(pixels).all(axis=-1)
         return np.where(valid[..., None], pixels, np.nan), valid
 
     def unproject(self, pixels: ArrayLike) -> tuple[Float64, Bool]:
+        """Unit rays [..., 3] of pixels [..., 2] and valid [...]; see `Lens.unproject`."""
         flat = (np.asarray(pixels, dtype=np.float64) - self.principal_point) / self.focal
         radius = np.linalg.norm(flat, axis=-1)
-        slope = polynomial.polyder(self._polynomial)
-        angle, valid = invert_increasing(
-            self._rho, lambda t: np.asarray(polynomial.polyval(t, slope)), radius.reshape(-1), self.limit_angle
-        )
+        angle, valid = invert_increasing(self._rho, radius.reshape(-1), self.limit_angle)
         angle, valid = angle.reshape(radius.shape), valid.reshape(radius.shape)
         ray = np.empty((*radius.shape, 3))
         ray[..., :2] = flat * (np.sin(angle) / on_axis_safe(radius))[..., None]
@@ -85,15 +82,16 @@ class OpenCVFisheyeCamera(Lens):
         return ray, valid
 
     def resized(self, width: int, height: int) -> OpenCVFisheyeCamera:
+        """The same lens before an image scaled to another size; x and y are scaled separately."""
         x, y = width / self.width, height / self.height
         focal = (self.focal[0] * x, self.focal[1] * y)
         center = (self.principal_point[0] * x, self.principal_point[1] * y)
         return OpenCVFisheyeCamera(width, height, focal, center, self.radial, self.max_angle)
 
-    @cached_property
-    def _polynomial(self) -> Float64:
+    def _rho(self, angle: Float64) -> tuple[Float64, Float64]:
+        """Distance from the principal point in units of the focal length, and its derivative by the angle."""
         k1, k2, k3, k4 = self.radial
-        return np.array([0.0, 1.0, 0.0, k1, 0.0, k2, 0.0, k3, 0.0, k4])
-
-    def _rho(self, angle: Float64) -> Float64:
-        return np.asarray(polynomial.polyval(angle, self._polynomial))
+        s = angle * angle
+        rho = angle * (1.0 + s * (k1 + s * (k2 + s * (k3 + s * k4))))
+        slope = 1.0 + s * (3.0 * k1 + s * (5.0 * k2 + s * (7.0 * k3 + s * (9.0 * k4))))
+        return np.asarray(rho), np.asarray(slope)

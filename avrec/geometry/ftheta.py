@@ -84,6 +84,7 @@ class FThetaCamera(Lens):
         return self._limits[0]
 
     def project_unbounded(self, points_camera: ArrayLike) -> tuple[Float64, Bool]:
+        """Pixels [..., 2] of points [..., 3] and valid [...]; see `Lens.project_unbounded`."""
         points = np.asarray(points_camera, dtype=np.float64)
         across = np.hypot(points[..., 0], points[..., 1])
         angle = np.arctan2(across, points[..., 2])
@@ -96,6 +97,7 @@ class FThetaCamera(Lens):
         return np.where(valid[..., None], pixels, np.nan), valid
 
     def unproject(self, pixels: ArrayLike) -> tuple[Float64, Bool]:
+        """Unit rays [..., 3] of pixels [..., 2] and valid [...]; see `Lens.unproject`."""
         flat = (np.asarray(pixels, dtype=np.float64) - self.principal_point) @ np.linalg.inv(self._linear).T
         radius = np.linalg.norm(flat, axis=-1)
         angle, valid = self._angle(radius.reshape(-1))
@@ -108,6 +110,7 @@ class FThetaCamera(Lens):
         return ray, valid
 
     def resized(self, width: int, height: int) -> FThetaCamera:
+        """The same lens before an image scaled to another size; x and y are scaled separately."""
         x, y = width / self.width, height / self.height
         c, d, e = self.linear_cde
         return FThetaCamera(
@@ -137,30 +140,31 @@ class FThetaCamera(Lens):
         turning = first_positive_root(polynomial.polyder(self._reference))
         if self.reference_poly == ANGLE_TO_PIXELDIST:
             angle = min(self.max_angle, turning)
-            return angle, float(self._value(np.array(angle)))
+            return angle, float(self._polynomial(np.array(angle))[0])
         # Far beyond the corners of the image the polynomial means nothing.
         corners = np.array([(x, y) for x in (0, self.width) for y in (0, self.height)], dtype=np.float64)
         reach = np.linalg.norm((corners - self.principal_point) @ np.linalg.inv(self._linear).T, axis=-1).max()
         end = min(turning, 4.0 * float(reach))
-        widest = float(self._value(np.array(end)))
+        widest = float(self._polynomial(np.array(end))[0])
         if widest <= self.max_angle:
             return widest, end
-        return self.max_angle, float(invert_increasing(self._value, self._slope, np.array([self.max_angle]), end)[0][0])
+        return self.max_angle, float(invert_increasing(self._polynomial, np.array([self.max_angle]), end)[0][0])
 
-    def _value(self, x: Float64) -> Float64:
-        return np.asarray(polynomial.polyval(x, self._reference))
-
-    def _slope(self, x: Float64) -> Float64:
-        return np.asarray(polynomial.polyval(x, polynomial.polyder(self._reference)))
+    def _polynomial(self, x: Float64) -> tuple[Float64, Float64]:
+        """The reference polynomial and its derivative."""
+        c0, c1, c2, c3, c4, c5 = self._reference
+        value = c0 + x * (c1 + x * (c2 + x * (c3 + x * (c4 + x * c5))))
+        slope = c1 + x * (2.0 * c2 + x * (3.0 * c3 + x * (4.0 * c4 + x * (5.0 * c5))))
+        return np.asarray(value), np.asarray(slope)
 
     def _distance(self, angle: Float64) -> tuple[Float64, Bool]:
         if self.reference_poly == ANGLE_TO_PIXELDIST:
-            distance = self._value(angle)
+            distance = self._polynomial(angle)[0]
             return distance, distance >= 0.0
-        return invert_increasing(self._value, self._slope, angle, self._limits[1])
+        return invert_increasing(self._polynomial, angle, self._limits[1])
 
     def _angle(self, distance: Float64) -> tuple[Float64, Bool]:
         if self.reference_poly == PIXELDIST_TO_ANGLE:
-            angle = self._value(distance)
+            angle = self._polynomial(distance)[0]
             return angle, (distance <= self._limits[1]) & (angle >= 0.0)
-        return invert_increasing(self._value, self._slope, distance, self._limits[0])
+        return invert_increasing(self._polynomial, distance, self._limits[0])

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avrec.errors import DataError
 
-__all__ = ["Lens", "first_positive_root", "float_tuple", "invert_increasing", "on_axis_safe"]
+__all__ = ["Lens", "first_positive_root", "float_tuple", "in_blocks", "invert_increasing", "on_axis_safe"]
 
 Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -145,16 +145,23 @@ def first_positive_root(coefficients: Iterable[float]) -> float:
     return float(real.min()) if len(real) else float("inf")
 
 
+def in_blocks(
+    function: Callable[[Float64], tuple[Float64, Bool]], values: Float64, size: int = 16384
+) -> tuple[Float64, Bool]:
+    """Call a function of [N, ...] on blocks that fit the processor's cache, so that a hard block holds up no other."""
+    parts = [function(values[start : start + size]) for start in range(0, max(len(values), 1), size)]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
 def invert_increasing(
-    function: Callable[[Float64], Float64], slope: Callable[[Float64], Float64], values: Float64, end: float
+    function: Callable[[Float64], tuple[Float64, Float64]], values: Float64, end: float
 ) -> tuple[Float64, Bool]:
     """Solve ``function(x) = value`` on [0, end], where the function increases, to float64 precision.
 
     A table seeds Newton's method, and steps stay inside [0, end].
 
     Args:
-        function: takes and gives float64 [M].
-        slope: its derivative.
+        function: takes float64 [M], gives the function and its derivative.
         values: [N] what the function shall give.
         end: upper end of the interval.
 
@@ -162,19 +169,21 @@ def invert_increasing(
         x float64 [N] and whether the value is taken on the interval; where it is not, x is the nearer end.
     """
     grid = np.linspace(0.0, end, 1025)
-    table = np.maximum.accumulate(function(grid))
+    table = np.maximum.accumulate(function(grid)[0])
     slack = _ROUNDING * max(abs(table[0]), abs(table[-1]))
-    taken = (values >= table[0] - slack) & (values <= table[-1] + slack)
-    x = np.interp(values, table, grid)
-    active = np.flatnonzero(taken)
-    # Near a fold the slope vanishes and Newton only halves the error, hence the many steps for the few points there.
-    for _ in range(40):
-        if not active.size:
-            break
-        here = x[active]
-        steep = slope(here)
-        step = (function(here) - values[active]) / np.where(steep > 0.0, steep, np.inf)
-        moved = np.clip(here - step, 0.0, end)
-        x[active] = moved
-        active = active[np.abs(moved - here) > _ROUNDING * end]
-    return x, taken
+
+    def solve(wanted: Float64) -> tuple[Float64, Bool]:
+        taken = (wanted >= table[0] - slack) & (wanted <= table[-1] + slack)
+        aim = np.where(taken, wanted, table[0])
+        x = np.interp(aim, table, grid)
+        # Near a fold the slope vanishes and Newton only halves the error, hence the many steps for such blocks.
+        for _ in range(40):
+            value, slope = function(x)
+            moved = np.clip(x - (value - aim) / np.where(slope > 0.0, slope, np.inf), 0.0, end)
+            settled = bool(np.all(np.abs(moved - x) <= _ROUNDING * end))
+            x = moved
+            if settled:
+                break
+        return np.where(taken, x, np.where(wanted > table[-1], end, 0.0)), taken
+
+    return in_blocks(solve, values)
