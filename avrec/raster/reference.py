@@ -163,7 +163,7 @@ def _activate(packed: Tensor, body: Tensor, frames: tuple[Tensor, Tensor], origi
     viewpoint = torch.einsum("blij,blj->bli", frame_rotation, origin[None] - frame_center)
     first, last = (origin.shape[0] - 1) // 2, origin.shape[0] // 2  # the same line twice where L is odd
     sight = mean - (0.5 * (viewpoint[:, first] + viewpoint[:, last]))[body]
-    coefficients = packed[:, 11:].reshape(len(packed), -1, 3)
+    coefficients = packed[:, 11:].reshape(len(packed), (packed.shape[1] - 11) // 3, 3)
     basis = spherical_harmonics(sight / sight.norm(dim=1, keepdim=True), coefficients.shape[1])
     color = (0.5 + torch.einsum("nk,nkc->nc", basis, coefficients)).clamp(min=0)
 

@@ -47,8 +47,7 @@ class ProjectedGaussians:
         depth: float64 [N], metres, the order of blending: camera z of the centre at mid-shutter (distance for f-theta).
         mean: float64 [N, 2] pixels.
         covariance: float64 [N, 2, 2] pixels squared, blur included.
-        half_size: float64 [N, 2] pixels, half width and height of the bounding box; infinite for a Gaussian that
-            reaches out of the camera's domain, which every tile therefore sees.
+        half_size: float64 [N, 2] pixels, half width and height of the bounding box.
         reach: float64 [N], how many standard deviations the bounds keep.
     """
 
@@ -219,24 +218,27 @@ def project_gaussians(packed: Float64, view: View, body: Int64, settings: Raster
 
     size = np.array([view.camera.width, view.camera.height])
     in_margin = ((pixels >= -settings.margin * size) & (pixels <= (1 + settings.margin) * size)).all(axis=-1)
-    offsets = pixels[:, 1:] - pixels[:, :1]  # the weights may be huge (-99): never sum raw pixel coordinates
+    # The weights may be huge (-99): never sum raw pixel coordinates. A point behind the camera or beyond the lens has
+    # no pixel: the mirror image of its opposite stands in for it.
+    offsets = pixels[:, 1:] - pixels[:, :1]
+    opposite = [3, 4, 5, 0, 1, 2]
+    offsets = np.where(valid[:, 1:, None], offsets, -offsets[:, opposite])
+    bounded = valid[:, 0] & np.logical_or(valid[:, 1:], valid[:, 1:][:, opposite]).all(axis=1)
     shift = weight * offsets.sum(axis=1)
     spread = offsets - shift[:, None]
     covariance = center_weight * shift[:, :, None] * shift[:, None, :]
     covariance += weight * np.einsum("nki,nkj->nij", spread, spread) + settings.blur_px2 * np.eye(2)
     determinant = np.linalg.det(covariance)
     diagonal = np.stack([covariance[:, 0, 0], covariance[:, 1, 1]], axis=1)
-    bounded = valid.all(axis=1)
-    keep = proper & (opacity >= settings.min_alpha) & (valid & in_margin).any(axis=1)
+    keep = proper & (opacity >= settings.min_alpha) & bounded & (valid & in_margin).any(axis=1)
     keep &= (depth >= settings.near_m) & (depth <= settings.far_m)
-    keep &= ~bounded | ((determinant > 0) & (diagonal > 0).all(axis=1))
+    keep &= (determinant > 0) & (diagonal > 0).all(axis=1)
 
     reach = np.minimum(settings.bound_sigma, np.sqrt(2 * np.log(np.maximum(opacity / settings.min_alpha, 1))))
     reach *= settings.inflate_bounds
     middle = diagonal.sum(axis=1) / 2
     largest = middle + np.sqrt(np.maximum(0.01, middle**2 - determinant))
     half_size = reach[:, None] * np.sqrt(np.minimum(np.maximum(diagonal, 0), largest[:, None]))
-    half_size = np.where(bounded[:, None], half_size, np.inf)
     return ProjectedGaussians(keep, depth, pixels[:, 0] + shift, covariance, half_size, reach)
 
 
@@ -245,8 +247,7 @@ def tile_lists(projected: ProjectedGaussians, width: int, height: int) -> list[l
     ordered = np.argsort(projected.depth, kind="stable")  # stable: equal depths keep the order of the rows
     ordered = ordered[projected.keep[ordered]]
     mean, half = projected.mean[ordered], projected.half_size[ordered]
-    everywhere = np.isinf(half[:, 0])
-    conic = np.linalg.inv(np.where(everywhere[:, None, None], np.eye(2), projected.covariance[ordered]))
+    conic: Float64 = np.linalg.inv(projected.covariance[ordered]).astype(np.float64)
     lists: list[list[Int64]] = []
     for top in range(0, height, TILE):
         row: list[Int64] = []
@@ -254,7 +255,7 @@ def tile_lists(projected: ProjectedGaussians, width: int, height: int) -> list[l
             low, high = np.array([left, top]), np.array([left + TILE, top + TILE])
             touches = ((mean + half > low) & (mean - half < high)).all(axis=1)
             inside = _smallest_distance2(mean, conic, low, high) <= projected.reach[ordered] ** 2
-            row.append(ordered[everywhere | (touches & inside)])
+            row.append(ordered[touches & inside])
         lists.append(row)
     return lists
 
