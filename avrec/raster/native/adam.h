@@ -1,0 +1,35 @@
+// Adam on the rows that a picture saw, with the regularisers of MCMC densification on opacity and scale.
+#pragma once
+
+#include "state.h"
+
+namespace avrec {
+
+struct AdamSettings {
+    float beta1, beta2, eps;
+    float correction1, correction2;  // 1 - beta^step
+    float opacity_weight, scale_weight;
+};
+
+inline void adam_rows(float *parameters, float *first, float *second, int columns, const uint32_t *ids, int count,
+                      const float *gradients, const float *rates, const AdamSettings &s) {
+    constexpr int kChunk = 2048;
+    Pool::instance().run((count + kChunk - 1) / kChunk, [&](int chunk, int) {
+        float g[kMaxColumns];
+        for (int i = chunk * kChunk; i < std::min(count, (chunk + 1) * kChunk); ++i) {
+            const size_t at = (size_t)ids[i] * columns;
+            float *p = parameters + at, *m = first + at, *v = second + at;
+            std::memcpy(g, gradients + (size_t)i * columns, sizeof(float) * columns);
+            for (int k = 7; k < 10; ++k) g[k] += s.scale_weight * std::exp(p[k]);
+            const float opacity = 1.f / (1.f + std::exp(-p[10]));
+            g[10] += s.opacity_weight * opacity * (1.f - opacity);
+            for (int k = 0; k < columns; ++k) {
+                m[k] += (1.f - s.beta1) * (g[k] - m[k]);
+                v[k] += (1.f - s.beta2) * (g[k] * g[k] - v[k]);
+                p[k] -= rates[k] * (m[k] / s.correction1) / (std::sqrt(v[k] / s.correction2) + s.eps);
+            }
+        }
+    });
+}
+
+}  // namespace avrec

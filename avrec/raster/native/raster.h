@@ -1,0 +1,252 @@
+// Stage 3: the response of each Gaussian on each ray, blended front to back, and its gradient.
+#pragma once
+
+#include "tile.h"
+
+namespace avrec {
+
+// One Gaussian against the kLanes rays of a block, in its turned canonical frame:
+// g_d = N d = (p, q, r), g_o = N delta + (0, 0, -G), cross = g_d x g_o, D2 = |cross|^2 / |g_d|^2.
+struct Response {
+    vf p, q, r;        // g_d
+    vf ox, oy, oz;     // g_o (rolling shutter only)
+    vf cx, cy, cz;     // cross product (rolling shutter only)
+    vf cross2, norm2;  // |cross|^2, |g_d|^2
+    vm hit;
+};
+
+template <bool kRolling> inline Response respond(const Record &g, const Rays &rays, int offset) {
+    Response s;
+    const vf dx = load(rays.d[0] + offset), dy = load(rays.d[1] + offset), dz = load(rays.d[2] + offset);
+    s.p = g.N[0] * dx + g.N[1] * dy + g.N[2] * dz;
+    s.q = g.N[3] * dx + g.N[4] * dy + g.N[5] * dz;
+    s.r = g.N[6] * dx + g.N[7] * dy + g.N[8] * dz;
+    const vf flat = s.p * s.p + s.q * s.q;
+    s.norm2 = flat + s.r * s.r;
+    if (kRolling) {
+        const vf ax = load(rays.delta[0] + offset), ay = load(rays.delta[1] + offset), az = load(rays.delta[2] + offset);
+        s.ox = g.N[0] * ax + g.N[1] * ay + g.N[2] * az;
+        s.oy = g.N[3] * ax + g.N[4] * ay + g.N[5] * az;
+        s.oz = g.N[6] * ax + g.N[7] * ay + g.N[8] * az - g.G;
+        s.cx = s.q * s.oz - s.r * s.oy;
+        s.cy = s.r * s.ox - s.p * s.oz;
+        s.cz = s.p * s.oy - s.q * s.ox;
+        s.cross2 = s.cx * s.cx + s.cy * s.cy + s.cz * s.cz;
+        // In front of the camera: -(g_d . g_o) > 0.
+        s.hit = both(less(s.cross2, g.limit * s.norm2), less(s.p * s.ox + s.q * s.oy + s.r * s.oz, vf{}));
+    } else {
+        s.cross2 = g.G * g.G * flat;
+        s.hit = both(less(s.cross2, g.limit * s.norm2), less(vf{}, s.r));
+    }
+    return s;
+}
+
+template <bool kRolling> inline vf distance_of(const Response &s, const Record &g, vf inverse_norm2) {
+    if (kRolling) return -(s.p * s.ox + s.q * s.oy + s.r * s.oz) * inverse_norm2;
+    return s.r * g.G * inverse_norm2;
+}
+
+constexpr float kHalfLog2e = 0.72134752f;
+
+struct Images {
+    const float *background;   // [3] or [height][width][3]
+    bool background_image;
+    float *rgb, *alpha;        // outputs; depth may be null
+    float *depth_sum, *median;
+};
+
+struct alignas(64) Accumulators {
+    float T[kPixels], final_t[kPixels], rgb[3][kPixels], depth[kPixels], median[kPixels];
+};
+
+template <bool kRolling, bool kDepth>
+inline void forward_tile(Frame &f, Tile &tile, Accumulators &acc, int index, const Images &out) {
+    tile.start(f, index);
+    for (int i = 0; i < kPixels; ++i) acc.T[i] = acc.final_t[i] = 1.f;
+    std::memset(acc.rgb, 0, sizeof acc.rgb);
+    if (kDepth) std::memset(acc.depth, 0, 2 * sizeof acc.depth);
+    const float max_alpha = f.settings.max_alpha, stop = f.settings.min_transmittance;
+    uint32_t live = (uint32_t)((1ull << kBlocks) - 1);
+    const uint32_t end = f.tile_start[index + 1];
+    uint32_t e = f.tile_start[index];
+    for (; e < end && live; ++e) {
+        const Entry entry = f.entries[e];
+        const Record &g = f.records[entry.gaussian];
+        const Rays &rays = tile.rays(g.body);
+        uint32_t todo = entry.blocks & live, hits = 0;
+        for (; todo; todo &= todo - 1) {
+            const int block = __builtin_ctz(todo), o = block * kLanes;
+            const Response s = respond<kRolling>(g, rays, o);
+            if (!any(s.hit)) continue;
+            hits |= 1u << block;
+            const vf inverse = 1.f / max(s.norm2, splat(1e-30f));  // a pixel without a ray has norm 0
+            vf alpha = exp2_negative(g.log2_opacity - kHalfLog2e * s.cross2 * inverse);
+            alpha = zero_unless(s.hit, min(alpha, splat(max_alpha)));
+            vf T = load(acc.T + o);
+            vf w = alpha * T;
+            vf next = T - w;
+            const vm finished = both(s.hit, less_equal(next, splat(stop)));
+            if (any(finished)) {
+                const vm now = both(finished, less(vf{}, T));
+                store(acc.final_t + o, select(now, T, load(acc.final_t + o)));
+                w = select(finished, vf{}, w);
+                next = select(finished, vf{}, next);
+                if (!any(less(vf{}, next))) live &= ~(1u << block);
+            }
+            store(acc.T + o, next);
+            for (int c = 0; c < 3; ++c) store(acc.rgb[c] + o, load(acc.rgb[c] + o) + w * g.color[c]);
+            if (kDepth) {
+                const vf t = distance_of<kRolling>(s, g, inverse);
+                store(acc.depth + o, load(acc.depth + o) + w * t);
+                const vm crosses = both(both(less_equal(splat(0.5f), T), less(next, splat(0.5f))), less(vf{}, w));
+                store(acc.median + o, select(crosses, t, load(acc.median + o)));
+            }
+        }
+        f.hits[entry.slot] = hits;
+    }
+    for (; e < end; ++e) f.hits[f.entries[e].slot] = 0;
+
+    const int width = f.view.camera.width, height = f.view.camera.height;
+    for (int i = 0; i < kPixels; ++i) {
+        const auto [x, y] = pixel_of(i);
+        if (tile.x0 + x >= width || tile.y0 + y >= height) continue;
+        const size_t pixel = (size_t)(tile.y0 + y) * width + tile.x0 + x;
+        const float T = acc.T[i] > 0.f ? acc.T[i] : acc.final_t[i];
+        f.final_t[pixel] = T;
+        out.alpha[pixel] = 1.f - T;
+        const float *bg = out.background + (out.background_image ? 3 * pixel : 0);
+        for (int c = 0; c < 3; ++c) out.rgb[3 * pixel + c] = acc.rgb[c][i] + T * bg[c];
+        if (kDepth) out.depth_sum[pixel] = acc.depth[i], out.median[pixel] = acc.median[i];
+    }
+}
+
+struct Gradients {
+    const float *rgb, *alpha, *depth;  // dL/d output; alpha and depth may be null
+    float *records;                    // [intersections][16] per slot: N 9, g_o 3, opacity, colour 3
+    float *pose;                       // [tiles][16][12] or null
+    const float *out_rgb, *out_depth;  // what the forward pass wrote
+};
+
+struct alignas(64) Upstream {
+    float T[kPixels], S[kPixels], rgb[3][kPixels], depth[kPixels];
+};
+
+template <bool kRolling, bool kDepth, bool kPose>
+inline void backward_tile(Frame &f, Tile &tile, Upstream &up, int index, const Gradients &in) {
+    tile.start(f, index);
+    const int width = f.view.camera.width, height = f.view.camera.height;
+    const float max_alpha = f.settings.max_alpha, stop = f.settings.min_transmittance;
+    // S starts as v . C_out - T_final v_alpha and loses each Gaussian's own part on the way to the back.
+    for (int i = 0; i < kPixels; ++i) {
+        const auto [x, y] = pixel_of(i);
+        up.T[i] = 1.f;
+        up.S[i] = up.depth[i] = up.rgb[0][i] = up.rgb[1][i] = up.rgb[2][i] = 0.f;
+        if (tile.x0 + x >= width || tile.y0 + y >= height) continue;
+        const size_t pixel = (size_t)(tile.y0 + y) * width + tile.x0 + x;
+        float S = in.alpha ? -f.final_t[pixel] * in.alpha[pixel] : 0.f;
+        for (int c = 0; c < 3; ++c) {
+            up.rgb[c][i] = in.rgb[3 * pixel + c];
+            S += up.rgb[c][i] * in.out_rgb[3 * pixel + c];
+        }
+        if (kDepth) up.depth[i] = in.depth[pixel], S += in.depth[pixel] * in.out_depth[pixel];
+        up.S[i] = S;
+    }
+    for (uint32_t e = f.tile_start[index]; e < f.tile_start[index + 1]; ++e) {
+        const Entry entry = f.entries[e];
+        uint32_t todo = f.hits[entry.slot];
+        if (!todo) continue;
+        const Record &g = f.records[entry.gaussian];
+        const Rays &rays = tile.rays(g.body);
+        RayGradients *ray_gradients = kPose ? &tile.gradients(g.body) : nullptr;
+        vf sum[16] = {};
+        for (; todo; todo &= todo - 1) {
+            const int o = __builtin_ctz(todo) * kLanes;
+            const Response s = respond<kRolling>(g, rays, o);
+            const vf inverse = 1.f / max(s.norm2, splat(1e-30f));  // a pixel without a ray has norm 0
+            const vf D2 = s.cross2 * inverse;
+            const vf free = exp2_negative(g.log2_opacity - kHalfLog2e * D2);
+            const vf alpha = zero_unless(s.hit, min(free, splat(max_alpha)));
+            const vf T = load(up.T + o);
+            vf w = alpha * T;
+            vf next = T - w;
+            vm used = s.hit;
+            const vm finished = both(s.hit, less_equal(next, splat(stop)));
+            if (any(finished)) {
+                used = but_not(used, finished);
+                w = select(finished, vf{}, w);
+                next = select(finished, vf{}, next);
+            }
+            store(up.T + o, next);
+            const vf v0 = load(up.rgb[0] + o), v1 = load(up.rgb[1] + o), v2 = load(up.rgb[2] + o);
+            vf value = v0 * g.color[0] + v1 * g.color[1] + v2 * g.color[2];
+            vf t, vt;
+            if (kDepth) {
+                t = distance_of<kRolling>(s, g, inverse);
+                vt = load(up.depth + o);
+                value += vt * t;
+            }
+            const vf S = load(up.S + o) - w * value;
+            store(up.S + o, S);
+            sum[13] += w * v0;
+            sum[14] += w * v1;
+            sum[15] += w * v2;
+            // A clamped alpha does not move with its Gaussian.
+            const vm moves = both(used, less(free, splat(max_alpha)));
+            const vf v_alpha = zero_unless(moves, (T * value - S / (1.f - alpha)) * alpha);  // alpha dL/dalpha
+            sum[12] += v_alpha;
+            const vf v_D2 = -0.5f * v_alpha;
+            const vf scale = 2.f * v_D2 * inverse;
+            vf gp, gq, gr, hx, hy, hz;  // dL/dg_d, dL/dg_o
+            if (kRolling) {
+                const vf ex = scale * s.cx, ey = scale * s.cy, ez = scale * s.cz, radial = -scale * D2;
+                hx = ey * s.r - ez * s.q;
+                hy = ez * s.p - ex * s.r;
+                hz = ex * s.q - ey * s.p;
+                gp = s.oy * ez - s.oz * ey + radial * s.p;
+                gq = s.oz * ex - s.ox * ez + radial * s.q;
+                gr = s.ox * ey - s.oy * ex + radial * s.r;
+            } else {
+                // cross = G (-q, p, 0)
+                const vf G = splat(g.G);
+                const vf ex = -scale * G * s.q, ey = scale * G * s.p, radial = -scale * D2;
+                hx = ey * s.r;
+                hy = -ex * s.r;
+                hz = ex * s.q - ey * s.p;
+                gp = G * ey + radial * s.p;
+                gq = -G * ex + radial * s.q;
+                gr = radial * s.r;
+            }
+            if (kDepth) {
+                // t = -(g_d . g_o) / |g_d|^2
+                const vf wt = w * vt * inverse, twice = 2.f * t;
+                const vf ox = kRolling ? s.ox : vf{}, oy = kRolling ? s.oy : vf{}, oz = kRolling ? s.oz : splat(-g.G);
+                gp -= wt * (ox + twice * s.p), gq -= wt * (oy + twice * s.q), gr -= wt * (oz + twice * s.r);
+                hx -= wt * s.p, hy -= wt * s.q, hz -= wt * s.r;
+            }
+            const vf dx = load(rays.d[0] + o), dy = load(rays.d[1] + o), dz = load(rays.d[2] + o);
+            sum[0] += gp * dx, sum[1] += gp * dy, sum[2] += gp * dz;
+            sum[3] += gq * dx, sum[4] += gq * dy, sum[5] += gq * dz;
+            sum[6] += gr * dx, sum[7] += gr * dy, sum[8] += gr * dz;
+            if (kRolling) {
+                const vf ax = load(rays.delta[0] + o), ay = load(rays.delta[1] + o), az = load(rays.delta[2] + o);
+                sum[0] += hx * ax, sum[1] += hx * ay, sum[2] += hx * az;
+                sum[3] += hy * ax, sum[4] += hy * ay, sum[5] += hy * az;
+                sum[6] += hz * ax, sum[7] += hz * ay, sum[8] += hz * az;
+            }
+            sum[9] += hx, sum[10] += hy, sum[11] += hz;
+            if (kPose) {
+                for (int j = 0; j < 3; ++j) {
+                    float *d = ray_gradients->d[j] + o, *origin = ray_gradients->o[j] + o;
+                    store(d, load(d) + g.N[j] * gp + g.N[3 + j] * gq + g.N[6 + j] * gr);
+                    store(origin, load(origin) + g.N[j] * hx + g.N[3 + j] * hy + g.N[6 + j] * hz);
+                }
+            }
+        }
+        float *record = in.records + (size_t)entry.slot * 16;
+        store(record, sum_each(sum));
+        if (kLanes == 8) store(record + 8, sum_each(sum + 8));
+    }
+    if (kPose) tile.gather_pose(in.pose + (size_t)index * kTile * 12);
+}
+
+}  // namespace avrec

@@ -1,0 +1,114 @@
+// One tile's rays, in blocks of lanes, for the world and for each moving body that the tile sees.
+#pragma once
+
+#include <utility>
+
+#include "state.h"
+
+namespace avrec {
+
+struct alignas(64) Rays {
+    float d[3][kPixels];      // unit directions in the body's frame
+    float delta[3][kPixels];  // ray origins relative to the middle line's camera centre; all 0 under a global shutter
+};
+
+struct alignas(64) RayGradients {
+    float d[3][kPixels], o[3][kPixels];
+};
+
+struct PixelOf {
+    int x, y;
+};
+inline PixelOf pixel_of(int i) {
+    const int block = i / kLanes, lane = i % kLanes;
+    return {block % kBlocksAcross * kBlockWidth + lane % kBlockWidth, block / kBlocksAcross * kBlockHeight + lane / kBlockWidth};
+}
+
+class Tile {
+  public:
+    void start(const Frame &f, int tile) {
+        frame_ = &f;
+        x0 = tile % f.tiles_across * kTile, y0 = tile / f.tiles_across * kTile;
+        slot_of_.assign(f.view.bodies, -1);
+        used_ = 0;
+        const View &view = f.view;
+        for (int i = 0; i < kPixels; ++i) {
+            const auto [x, y] = pixel_of(i);
+            const bool inside = x0 + x < view.camera.width && y0 + y < view.camera.height;
+            const float *ray = view.rays + 3 * ((size_t)(y0 + y) * view.camera.width + x0 + x);
+            for (int j = 0; j < 3; ++j) camera_[j][i] = inside ? ray[j] : 0.f;
+        }
+    }
+
+    const Rays &rays(int body) { return rays_[slot(body)]; }
+    RayGradients &gradients(int body) { return gradients_[slot(body)]; }
+    bool has(int body) const { return slot_of_[body] >= 0; }
+
+    int line_of(int x, int y) const {
+        const int axis = frame_->view.axis, line = axis == 1 ? y0 + y : axis == 2 ? x0 + x : 0;
+        return std::min(line, frame_->view.lines - 1);
+    }
+
+    // Gradients of all bodies' rays turned into the world and summed over the tile's lines:
+    // per line dL/dR (9, world_from_camera) and dL/d origin (3).
+    void gather_pose(float *out /* [16 or 1][12] */) {
+        const View &view = frame_->view;
+        std::memset(out, 0, sizeof(float) * 12 * kTile);
+        for (int body = 0; body < view.bodies; ++body) {
+            if (!has(body)) continue;
+            const RayGradients &g = gradients_[slot_of_[body]];
+            for (int i = 0; i < kPixels; ++i) {
+                const auto [x, y] = pixel_of(i);
+                const int line = line_of(x, y);
+                float gd[3] = {g.d[0][i], g.d[1][i], g.d[2][i]}, go[3] = {g.o[0][i], g.o[1][i], g.o[2][i]};
+                if (body) {
+                    // world_from_body = world_from_camera (body_from_camera)^T
+                    const float *W = view.table[line].R, *B = view.table[(size_t)body * view.lines + line].R;
+                    turn(W, B, gd), turn(W, B, go);
+                }
+                float *o = out + 12 * (view.axis == 1 ? y : view.axis == 2 ? x : 0);
+                for (int r = 0; r < 3; ++r) {
+                    for (int c = 0; c < 3; ++c) o[3 * r + c] += gd[r] * camera_[c][i];
+                    o[9 + r] += go[r];
+                }
+            }
+        }
+    }
+
+    int x0 = 0, y0 = 0;
+
+  private:
+    static void turn(const float *W, const float *B, float *v) {
+        float c[3];
+        for (int j = 0; j < 3; ++j) c[j] = B[j] * v[0] + B[3 + j] * v[1] + B[6 + j] * v[2];
+        for (int r = 0; r < 3; ++r) v[r] = W[3 * r] * c[0] + W[3 * r + 1] * c[1] + W[3 * r + 2] * c[2];
+    }
+
+    int slot(int body) {
+        if (slot_of_[body] >= 0) return slot_of_[body];
+        const int s = used_++;
+        slot_of_[body] = s;
+        if ((int)rays_.size() < used_) rays_.resize(used_), gradients_.resize(used_);
+        std::memset(&gradients_[s], 0, sizeof(RayGradients));
+        const View &view = frame_->view;
+        for (int i = 0; i < kPixels; ++i) {
+            const auto [x, y] = pixel_of(i);
+            const Line &line = view.table[(size_t)body * view.lines + line_of(x, y)];
+            const float X = camera_[0][i], Y = camera_[1][i], Z = camera_[2][i];
+            for (int r = 0; r < 3; ++r) {
+                rays_[s].d[r][i] = line.R[3 * r] * X + line.R[3 * r + 1] * Y + line.R[3 * r + 2] * Z;
+                rays_[s].delta[r][i] = line.delta[r];
+            }
+        }
+        return s;
+    }
+
+    const Frame *frame_ = nullptr;
+    alignas(64) float camera_[3][kPixels];
+    std::vector<int> slot_of_;
+    std::vector<Rays> rays_;
+    std::vector<RayGradients> gradients_;
+    int used_ = 0;
+};
+
+}  // namespace avrec
