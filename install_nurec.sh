@@ -133,7 +133,7 @@ run_demo() { # $1: folder
   begin "demo: reconstruct it ($scene)"
   .venv/bin/avrec reconstruct "$drive" --output "$scene" --holdout 8 --budget 90 --overwrite
   begin "demo: score the held-out frames"
-  .venv/bin/avrec evaluate "$scene" "$drive" --output "$folder/evaluation" --overwrite
+  .venv/bin/avrec evaluate "$scene" "$drive" --sheet "$folder/held_out.png" --overwrite
   begin "demo: drive 1.5 m to the left of where the car went"
   .venv/bin/avrec render "$scene" --output "$folder/shifted" --shift-left 1.5 --outputs rgb,depth --overwrite
   cat <<TEXT
@@ -141,7 +141,7 @@ run_demo() { # $1: folder
 Done. avrec wrote:
   $drive        the recording: images, lidar, tracks, and the truth beside them
   $scene   the scene
-  $folder/evaluation    held-out scores and picture sheets
+  $folder/held_out.png   held-out frames: recorded, rendered, error
   $folder/shifted       the street as seen 1.5 m further left: images, depth and a video
 
 Next, look elsewhere:

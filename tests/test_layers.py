@@ -13,7 +13,6 @@ PACKAGE = Path(__file__).parents[1] / "avrec"
 
 FLOORS = [
     {"errors", "progress"},
-    {"content"},
     {"geometry"},
     {"drive", "gaussians"},
     {"ingest", "raster", "mesh", "maps"},

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from avrec.errors import AvrecError
+from avrec.errors import AvrecError, OutputError
 
 __all__ = [
     "CameraName",
@@ -16,18 +16,19 @@ __all__ = [
     "Flag",
     "FrameRange",
     "Names",
-    "OptionalFolder",
+    "OptionalFile",
     "OptionalNames",
     "OutputPath",
     "ScenePath",
     "parse_frames",
     "parse_names",
+    "refuse_existing",
 ]
 
 DrivePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DRIVE")]
 ScenePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")]
 OutputPath = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
-OptionalFolder = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")]
+OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 CameraName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 Names = Annotated[str, tyro.conf.arg(metavar="NAME,NAME")]
 OptionalNames = Annotated[str | None, tyro.conf.arg(metavar="NAME,NAME")]
@@ -70,3 +71,13 @@ def parse_frames(text: str | None) -> slice | None:
     if first is not None and last is not None and first >= last and (first < 0) == (last < 0):
         raise AvrecError(f"--frames '{text}' holds no frame. {how}")
     return slice(first, last)
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Say before the work, not after it, that its result would replace something.
+
+    Raises:
+        OutputError: ``path`` is taken and was not given up.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already. Choose another name or add --overwrite.")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from avrec.cli.arguments import DrivePath, Flag, OptionalFolder, ScenePath
+from collections.abc import Mapping
+from typing import Any
+
+from avrec.cli.arguments import DrivePath, Flag, OptionalFile, ScenePath, refuse_existing
 from avrec.cli.console import print_json, reporting, say
 
 __all__ = ["evaluate"]
@@ -12,7 +15,7 @@ def evaluate(
     scene: ScenePath,
     drive: DrivePath,
     *,
-    output: OptionalFolder = None,
+    sheet: OptionalFile = None,
     align: Flag = False,
     overwrite: Flag = False,
     json: Flag = False,
@@ -20,23 +23,46 @@ def evaluate(
     """Score a scene on the frames that were held out of it.
 
     Example:
-        avrec evaluate street.usdz street/ --output evaluation/ --json
+        avrec evaluate street.usdz street/ --sheet street.png --json
 
     Args:
         scene: the scene file.
         drive: the recording it was made from.
-        output: folder for picture sheets (recorded, rendered, error) and the figures.
-        align: also score with each held-out frame's pose fitted to its picture; reported beside the honest figure.
-        overwrite: replace an output folder that is there already.
+        sheet: also write a picture sheet (recorded, rendered, error) as PNG.
+        align: also score with each held-out frame's pose fitted to its picture, reported beside the honest figure.
+        overwrite: replace a sheet that is there already.
         json: print the figures as JSON.
     """
+    if sheet is not None:
+        refuse_existing(sheet, overwrite=overwrite)
     from avrec.evaluation import evaluate as run
     from avrec.ingest import open_drive
     from avrec.scene import Scene
 
     with reporting() as progress:
-        evaluation = run(Scene.open(scene), open_drive(drive), align=align, progress=progress)
+        figures = run(Scene.open(scene), open_drive(drive), align=align, sheet=sheet, progress=progress).to_dict()
     if json:
-        print_json(evaluation.to_dict())
+        print_json(figures)
     else:
-        say(str(evaluation))
+        _say_figures(figures)
+
+
+def _say_figures(figures: Mapping[str, Any]) -> None:
+    """A line per camera, the means, and how hard the frames are."""
+    rows = {**figures["per_camera"], "all": figures}
+    wide = max(len(name) for name in rows)
+    aligned = "  aligned dB" if "psnr_aligned" in figures else ""
+    say(f"{'camera':<{wide}}  frames  PSNR dB    SSIM    GMSD{aligned}")
+    for name, row in rows.items():
+        last = f"  {_number(row.get('psnr_aligned'), 10, 2)}" if aligned else ""
+        numbers = f"{_number(row['psnr'], 7, 2)}  {_number(row['ssim'], 6, 4)}  {_number(row['gmsd'], 6, 4)}{last}"
+        say(f"{name:<{wide}}  {row['frames']:6d}  {numbers}")
+    hard = figures["difficulty"]
+    nearest, half = _number(hard["nearest_frame_psnr"], 0, 1), _number(hard["half_size_psnr"], 0, 1)
+    say(f"For comparison: the nearest recorded frame scores {nearest} dB, the frame itself at half size {half} dB.")
+    if figures.get("sheet"):
+        say(f"Picture sheet: {figures['sheet']}")
+
+
+def _number(value: float | None, width: int, digits: int) -> str:
+    return f"{'-' if value is None else f'{value:.{digits}f}':>{width}}"
