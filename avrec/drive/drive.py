@@ -6,12 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import DataError
 from avrec.geometry import Anchor, Camera, Shutter, Trajectory
+
+if TYPE_CHECKING:
+    from avrec.drive.audit import AuditReport
 
 __all__ = ["CameraSensor", "Drive", "Frame", "LidarPoints", "LidarSweep", "Track"]
 
@@ -98,7 +102,8 @@ class LidarSweep:
         """Returns in the world, each placed by the ego's pose at its own firing time, float64 [N, 3]."""
         points = self.points()
         world_from_lidar = ego.at(points.time_us, outside="extrapolate") @ self.rig_from_lidar
-        return np.einsum("nij,nj->ni", world_from_lidar[:, :3, :3], points.xyz_lidar) + world_from_lidar[:, :3, 3]
+        rotated = np.einsum("nij,nj->ni", world_from_lidar[:, :3, :3], points.xyz_lidar)
+        return np.asarray(rotated + world_from_lidar[:, :3, 3], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,12 @@ class Drive:
         drive: Drive = import_module("avrec.ingest").open_drive(Path(path))
         return drive
 
+    def audit(self) -> AuditReport:
+        """Look for problems before hours are spent: see `avrec.drive.audit.audit`."""
+        from avrec.drive.audit import audit
+
+        return audit(self)
+
     @property
     def all_frames(self) -> list[Frame]:
         """Frames of all cameras, by time then camera."""
@@ -173,7 +184,7 @@ class Drive:
         return sorted(every, key=lambda frame: (frame.timestamp_us, frame.camera))
 
     def world_from_camera(self, camera: str, times_us: NDArray[np.number]) -> Float64:
-        """Camera pose at any times, float64 [..., 4, 4]; held at the ends of the ego's path."""
+        """Camera pose at any times, float64 [..., 4, 4]; extrapolated beyond the ends of the ego's path."""
         return self.ego.at(times_us, outside="extrapolate") @ self.cameras[camera].rig_from_camera
 
     def select(self, *, cameras: list[str] | None = None, frames: slice | None = None) -> Drive:

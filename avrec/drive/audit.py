@@ -1,0 +1,266 @@
+"""Problems of a recording, found before hours are spent on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from avrec.drive.audit_sensors import check_images, check_lidar
+from avrec.drive.drive import Drive
+from avrec.drive.finding import Finding
+from avrec.drive.info import DriveInfo, summarise
+
+__all__ = ["AuditReport", "Finding", "audit", "drive_info"]
+
+_FASTEST_EGO_MPS = 70.0
+_FASTEST_ACTOR_MPS = 90.0
+_FASTEST_TURN_DEGPS = 120.0
+_JUMP_M = 0.5
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What was found, worst first.
+
+    Attributes:
+        findings: all of them; empty for a recording without a blemish.
+    """
+
+    findings: tuple[Finding, ...]
+
+    def of(self, severity: Literal["error", "warning", "note"]) -> tuple[Finding, ...]:
+        """The findings of one severity."""
+        return tuple(finding for finding in self.findings if finding.severity == severity)
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing stands in the way of a reconstruction."""
+        return not self.of("error")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Values that JSON can hold."""
+        return {"usable": self.usable, "findings": [finding.to_dict() for finding in self.findings]}
+
+    def __str__(self) -> str:
+        if not self.findings:
+            return "No problem found."
+        return "\n".join(str(finding) for finding in self.findings)
+
+
+def audit(drive: Drive) -> AuditReport:
+    """Check times, the ego's path, mountings, pictures, lidar and tracks.
+
+    Pictures and sweeps are sampled: a few per sensor are read, so that it takes seconds whatever the drive's length.
+    """
+    checks: tuple[Callable[[Drive], Iterator[Finding]], ...] = (
+        _check_frames,
+        _check_shutters,
+        _check_mountings,
+        _check_ego,
+        _check_coverage,
+        check_images,
+        check_lidar,
+        _check_tracks,
+    )
+    findings = [finding for check in checks for finding in check(drive)]
+    order = ("error", "warning", "note")
+    return AuditReport(tuple(sorted(findings, key=lambda finding: order.index(finding.severity))))
+
+
+def drive_info(drive: Drive) -> DriveInfo:
+    """What a recording holds, together with what is wrong with it."""
+    report = audit(drive)
+    return DriveInfo(summarise(drive), report.findings)
+
+
+def _check_frames(drive: Drive) -> Iterator[Finding]:
+    """Number and times of the frames."""
+    for name, frames in drive.frames.items():
+        where = f"camera {name}"
+        if not frames:
+            yield Finding("error", "The camera has no frames", where, "Leave it out with --cameras.")
+            continue
+        steps = np.diff([frame.timestamp_us for frame in frames])
+        if (steps <= 0).any():
+            at = int(np.flatnonzero(steps <= 0)[0]) + 1
+            yield Finding("error", f"Timestamps do not increase at frame {at}", where, "Correct the recording's clock.")
+            continue
+        if len(frames) < 5:
+            yield Finding("warning", f"Only {len(frames)} frames", where, "A scene needs about 10 frames or more.")
+            continue
+        usual = float(np.median(steps))
+        gaps = steps[steps > 2.5 * usual]
+        if len(gaps):
+            yield Finding(
+                "warning",
+                f"{len(gaps)} gap(s) of up to {gaps.max() / 1e6:.2f} s between frames that are usually "
+                f"{usual / 1e6:.2f} s apart",
+                where,
+                "Frames are missing; choose a range without gaps with --frames.",
+            )
+    if len(drive.frames) == 1:
+        yield Finding(
+            "warning",
+            "Only one camera",
+            "rig",
+            "Expect little depth beside the path; add a camera or lidar if you can.",
+        )
+
+
+def _check_shutters(drive: Drive) -> Iterator[Finding]:
+    unknown = [name for name, camera in drive.cameras.items() if not camera.shutter_known]
+    if unknown:
+        yield Finding(
+            "note",
+            "The recording does not say how the shutter works; it is treated as global",
+            f"camera {', '.join(unknown)}",
+            "If the sensor rolls, add shutter and readout_us to the recording.",
+        )
+
+
+def _check_mountings(drive: Drive) -> Iterator[Finding]:
+    names = list(drive.cameras)
+    for name in names:
+        position = drive.cameras[name].rig_from_camera[:3, 3]
+        where = f"camera {name}"
+        if not np.isfinite(drive.cameras[name].rig_from_camera).all():
+            yield Finding("error", "The mounting holds NaN", where, "Correct the calibration.")
+        elif np.linalg.norm(position[:2]) > 6.0 or not 0.1 < position[2] < 4.5:
+            place = ", ".join(f"{value:.2f}" for value in position)
+            yield Finding(
+                "warning",
+                f"Mounted at ({place}) m in the rig frame, which is not on a car",
+                where,
+                "Check units (metres) and the direction of the extrinsic transform.",
+            )
+    for index, first in enumerate(names):
+        for second in names[index + 1 :]:
+            if np.allclose(drive.cameras[first].rig_from_camera, drive.cameras[second].rig_from_camera, atol=1e-6):
+                yield Finding(
+                    "warning", "Two cameras have the same mounting", f"cameras {first} and {second}", "Check the names."
+                )
+
+
+def _check_ego(drive: Drive) -> Iterator[Finding]:
+    """Speeds, jumps and direction of the ego's path."""
+    where = "ego path"
+    poses, times_us = drive.ego.poses, drive.ego.timestamps_us
+    if len(times_us) < 2:
+        yield Finding("error", "The path has a single pose", where, "Give poses over time.")
+        return
+    seconds = np.diff(times_us) / 1e6
+    step = np.diff(poses[:, :3, 3], axis=0)
+    length = np.linalg.norm(step, axis=1)
+    # Noise of a centimetre between knots milliseconds apart is not a speed: judge over at least 50 ms.
+    speed = length / np.maximum(seconds, 0.05)
+    if length.sum() < 1.0:
+        yield Finding(
+            "warning", f"The ego moves only {length.sum():.2f} m", where, "New views need motion; choose a moving part."
+        )
+    fast = speed > _FASTEST_EGO_MPS
+    usual = np.median(speed)
+    jump = ~fast & (length - 2 * usual * seconds > _JUMP_M) & (seconds < 1.0)
+    for wrong, what in ((fast, "an impossible speed"), (jump, "a jump")):
+        if wrong.any():
+            at = int(np.flatnonzero(wrong)[0])
+            yield Finding(
+                "warning",
+                f"The path has {what} ({length[at]:.1f} m in {seconds[at]:.2f} s) at {times_us[at]} us"
+                + (f" and {wrong.sum() - 1} more" if wrong.sum() > 1 else ""),
+                where,
+                "Check the poses there, or leave this part out with --frames.",
+            )
+    turned = np.einsum("nij,nij->n", poses[:-1, :3, :3], poses[1:, :3, :3])
+    rate = np.degrees(np.arccos(np.clip((turned - 1) / 2, -1, 1))) / np.maximum(seconds, 0.05)
+    if (rate > _FASTEST_TURN_DEGPS).any():
+        at = int(np.argmax(rate))
+        yield Finding(
+            "warning",
+            f"The ego turns by {rate[at]:.0f} deg/s at {times_us[at]} us",
+            where,
+            "Check the rotations there.",
+        )
+    yield from _check_heading(poses[:-1, :3, :3], step, length)
+
+
+def _check_heading(rotation: Any, step: Any, length: Any) -> Iterator[Finding]:
+    """Whether x points forward and z up."""
+    far = length > 0.2
+    if not far.any():
+        return
+    in_rig = np.median(np.einsum("nji,nj->ni", rotation[far], step[far]) / length[far, None], axis=0)
+    angle = float(np.degrees(np.arctan2(np.hypot(in_rig[1], in_rig[2]), in_rig[0])))
+    if angle > 150:
+        yield Finding("note", "The ego drives backwards", "ego path", "Nothing to do if that is what happened.")
+    elif angle > 30:
+        yield Finding(
+            "warning",
+            f"The ego moves at {angle:.0f} deg to its own forward axis",
+            "ego path",
+            "Check the axes of the poses (rig: x forward, y left, z up).",
+        )
+    tilt = float(np.degrees(np.arccos(np.clip(np.median(rotation[:, 2, 2]), -1, 1))))
+    if tilt > 25:
+        yield Finding(
+            "warning",
+            f"The rig is tilted by {tilt:.0f} deg to the world",
+            "ego path",
+            "The world's z axis must point up.",
+        )
+
+
+def _check_coverage(drive: Drive) -> Iterator[Finding]:
+    """Frames where the path is not known."""
+    first, last = drive.ego.span_us
+    knots = drive.ego.timestamps_us
+    for name, frames in drive.frames.items():
+        times = np.array([frame.timestamp_us for frame in frames], dtype=np.int64)
+        outside = (times < first - 200_000) | (times > last + 200_000)
+        if outside.any():
+            yield Finding(
+                "warning",
+                f"{outside.sum()} of {len(times)} frames lie outside the ego's path in time",
+                f"camera {name}",
+                "Their poses are extrapolated; leave them out with --frames.",
+            )
+        after = np.clip(np.searchsorted(knots, times), 1, max(len(knots) - 1, 1))
+        if len(knots) < 2:
+            continue
+        far = ~outside & ~np.isin(times, knots) & (knots[after] - knots[after - 1] > 1_000_000)
+        if far.any():
+            yield Finding(
+                "warning",
+                f"{far.sum()} of {len(times)} frames lie in gaps of more than 1 s of the ego's path",
+                f"camera {name}",
+                "Their poses are a guess; leave them out with --frames.",
+            )
+
+
+def _check_tracks(drive: Drive) -> Iterator[Finding]:
+    if not drive.tracks:
+        yield Finding(
+            "note",
+            "No actor tracks",
+            "tracks",
+            "Anything that moves will blur; add tracks if the drive has moving road users.",
+        )
+    first, last = drive.ego.span_us
+    for track in drive.tracks:
+        where = f"track {track.id} ({track.label})"
+        if track.size_m.max() > 30 or track.size_m.min() < 0.05:
+            size = " x ".join(f"{value:.2f}" for value in track.size_m)
+            yield Finding("warning", f"Its box measures {size} m", where, "Check the unit and order of the size.")
+        start, end = track.world_from_box.span_us
+        if end < first or start > last:
+            yield Finding("warning", "It is never there during the drive", where, "Check the track's timestamps.")
+        seconds = np.diff(track.world_from_box.timestamps_us) / 1e6
+        if len(seconds):
+            moved = np.linalg.norm(np.diff(track.world_from_box.poses[:, :3, 3], axis=0), axis=1)
+            speed = moved / np.maximum(seconds, 0.05)
+            if speed.max() > _FASTEST_ACTOR_MPS:
+                yield Finding(
+                    "warning", f"It moves at {speed.max():.0f} m/s", where, "Check the track's poses and timestamps."
+                )
