@@ -19,7 +19,7 @@ from avrec.raster.view import RasterSettings
 from avrec.rendering.files import VideoFile, colourise, depth_to_png, fresh_folder, write_bytes, write_png
 from avrec.rendering.shot import DEFAULT_SETTINGS, Backend, Shot, check_outputs, render
 from avrec.rendering.view import sensor_named
-from avrec.scene import Scene
+from avrec.scene.scene import Scene
 
 __all__ = ["MANIFEST", "FrameFolder", "render_sequence"]
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avrec import raster as rasteriser
 from avrec.errors import AvrecError
 from avrec.gaussians import Gaussians
 from avrec.gaussians.sky import sample_sky
 from avrec.geometry import Camera, Offset
-from avrec.raster import rasterize
 from avrec.raster.view import RasterSettings, View
 from avrec.rendering.view import line_times_us, present_actors, sensor_named, view_for
-from avrec.scene import Scene
+from avrec.scene.scene import Scene
 
 __all__ = ["OUTPUTS", "Output", "Shot", "check_outputs", "render", "render_view", "sky_background"]
 
@@ -26,6 +27,9 @@ OUTPUTS: tuple[Output, ...] = get_args(Output)
 Backend = Literal["auto", "cpu", "cuda", "reference"]
 
 DEFAULT_SETTINGS = RasterSettings()
+
+_PRESENT: WeakKeyDictionary[Scene, tuple[Gaussians, NDArray[np.int32], tuple[str, ...]]] = WeakKeyDictionary()
+"""The cloud of the last picture of each scene: frame after frame shows the same actors, and joining clouds copies."""
 
 
 @dataclass(frozen=True)
@@ -166,17 +170,11 @@ def check_outputs(outputs: Sequence[str]) -> None:
 
 def _present_gaussians(scene: Scene, middle_us: float) -> tuple[Gaussians, NDArray[np.int32], tuple[str, ...]]:
     """Gaussians in the picture, the body of each, and the bodies' track ids; absent actors are left out."""
-    gaussians, body, ids = scene.all_gaussians()
-    here = set(present_actors(scene.tracks, middle_us))
-    kept = [index for index, track in enumerate(ids) if track in here]
-    if len(kept) == len(ids):
-        return gaussians, body, tuple(ids)
-    renumbered = np.full(len(ids) + 1, -1, np.int32)
-    renumbered[0] = 0
-    renumbered[[index + 1 for index in kept]] = np.arange(1, len(kept) + 1, dtype=np.int32)
-    bodies = renumbered[body]
-    inside = bodies >= 0
-    return gaussians.take(inside), np.ascontiguousarray(bodies[inside]), tuple(ids[index] for index in kept)
+    here = present_actors(scene.tracks, middle_us)
+    kept = tuple(track for track in here if track in scene.actors)
+    if scene not in _PRESENT or _PRESENT[scene][2] != kept:
+        _PRESENT[scene] = replace(scene, actors={track: scene.actors[track] for track in kept}).all_gaussians()
+    return _PRESENT[scene]
 
 
 def _shoot(
@@ -190,7 +188,7 @@ def _shoot(
     settings: RasterSettings,
     backend: Backend,
 ) -> Shot:
-    raster = rasterize(
+    raster = rasteriser.rasterize(
         gaussians,
         view,
         body=body if len(view.bodies) else None,

@@ -40,8 +40,10 @@ def test_texel_centres_give_texels_back(size: int) -> None:
 def test_length_does_not_matter_and_weights_sum_to_one(direction: tuple[float, float, float], length: float) -> None:
     world = np.array(direction)
     indices, weights = sky_taps(7, world)
-    assert weights.sum() == pytest.approx(1, abs=1e-6) and (weights >= 0).all()
-    assert ((indices >= 0) & (indices < 6 * 49)).all() and len(set((indices // 49).tolist())) == 1
+    assert weights.sum() == pytest.approx(1, abs=1e-6)
+    assert (weights >= 0).all()
+    assert ((indices >= 0) & (indices < 6 * 49)).all()
+    assert len(set((indices // 49).tolist())) == 1
     smooth = sky_directions(7).astype(np.float32)
     np.testing.assert_allclose(sample_sky(smooth, world * length), sample_sky(smooth, world), atol=2e-2)
 
@@ -59,7 +61,8 @@ def test_bilinear_agrees_with_scipy_inside_a_face() -> None:
 def test_unusable_directions_are_marked_and_shapes_are_checked() -> None:
     cubemap = np.ones((6, 2, 2, 3), np.float32)
     colours = sample_sky(cubemap, np.array([[0.0, 0, 0], [np.nan, 1, 0], [1, 0, 0]]))
-    assert np.isnan(colours[:2]).all() and (colours[2] == 1).all()
+    assert np.isnan(colours[:2]).all()
+    assert (colours[2] == 1).all()
     with pytest.raises(DataError, match="cubemap"):
         sample_sky(np.ones((5, 2, 2, 3), np.float32), np.ones(3))
     with pytest.raises(DataError, match="directions"):
