@@ -101,7 +101,7 @@ class Gaussians:
     @property
     def sh(self) -> Float32:
         """[N, K, 3] spherical-harmonic coefficients, constant term first."""
-        return self.packed[:, _GEOMETRY_COLUMNS:].reshape(len(self), -1, 3)
+        return self.packed[:, _GEOMETRY_COLUMNS:].reshape(len(self), (self.packed.shape[1] - _GEOMETRY_COLUMNS) // 3, 3)
 
     @property
     def sh_degree(self) -> int:
