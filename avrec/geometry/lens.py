@@ -85,7 +85,7 @@ class Lens(ABC):
     def _check_size(self) -> None:
         for name in ("width", "height"):
             value = getattr(self, name)
-            if int(value) != value or value < 1:
+            if not (np.isfinite(value) and int(value) == value and value >= 1):
                 raise DataError(f"A camera's {name} is {value}. Give a whole number of pixels of at least 1.")
             object.__setattr__(self, name, int(value))
 
@@ -136,8 +136,10 @@ def on_axis_safe(norm: Float64) -> Float64:
 
 
 def first_positive_root(coefficients: Iterable[float]) -> float:
-    """Smallest real root above zero at which a polynomial (ascending powers) changes sign, or infinity."""
-    ascending = np.trim_zeros(np.asarray(tuple(coefficients), dtype=np.float64), "b")
+    """Smallest real root above zero of a polynomial (ascending powers), or infinity."""
+    ascending = np.asarray(tuple(coefficients), dtype=np.float64)
+    # A vanishing highest coefficient only adds roots beyond any use, and would overflow the companion matrix.
+    ascending = np.trim_zeros(np.where(np.abs(ascending) < 1e-250 * np.abs(ascending).max(), 0.0, ascending), "b")
     if len(ascending) < 2:
         return float("inf")
     roots = np.roots(ascending[::-1])
