@@ -75,7 +75,10 @@ def compare(
         v_alpha=weights["alpha"],
         v_depth=weights["depth_sum"],
     )
-    return {key: np.asarray(value) for key, value in found.items() if value is not None}, expected, safe
+    answer = {key: np.asarray(value) for key, value in found.items() if value is not None}
+    # the kernel marks "never below one half" by 0 or NaN
+    answer["median_depth"] = np.where(answer["median_depth"] == 0, np.nan, answer["median_depth"])
+    return answer, expected, safe
 
 
 def relative(found: NDArray[Any], expected: NDArray[Any]) -> float:
@@ -86,7 +89,7 @@ def relative(found: NDArray[Any], expected: NDArray[Any]) -> float:
 def check_exact(found: dict[str, Any], expected: dict[str, Any], safe: NDArray[np.bool_]) -> None:
     """The bars with inflated bounds."""
     assert safe.mean() > 0.98
-    assert (expected["alpha"] > 0.1).mean() > 0.5, "the scene must fill a good part of the picture"
+    assert (expected["alpha"] > 0.1).mean() > 0.4, "the scene must fill a good part of the picture"
     assert np.abs(found["rgb"] - expected["rgb"])[safe].max() <= 1e-5
     assert np.abs(found["alpha"] - expected["alpha"])[safe].max() <= 1e-5
     hit = safe & (expected["alpha"] > 1e-3)
@@ -104,7 +107,7 @@ def check_exact(found: dict[str, Any], expected: dict[str, Any], safe: NDArray[n
 def test_exact_with_inflated_bounds(model: str, direction: ShutterDirection) -> None:
     bodies = 2 if direction in BODIES else 0
     view = scenes.moving_view(scenes.CAMERAS[model](), direction, bodies=bodies)
-    packed, body = scenes.cloud(degree=1, bodies=bodies, seed=3)
+    packed, body = scenes.cloud(200, degree=1, bodies=bodies, seed=3, spread=scenes.SPREAD[model])
     found, expected, safe = compare(packed, view, body, scenes.EXACT, np.array([0.2, 0.4, 0.9], np.float32))
     check_exact(found, expected, safe)
 
@@ -119,7 +122,7 @@ def test_every_sh_degree(degree: int) -> None:
 
 def test_background_image() -> None:
     view = scenes.moving_view(scenes.fisheye(48, 32), ShutterDirection.LEFT_TO_RIGHT)
-    packed, body = scenes.cloud(100, seed=6)
+    packed, body = scenes.cloud(150, seed=6, spread=1.5)
     background = np.random.default_rng(0).random((32, 48, 3)).astype(np.float32)
     check_exact(*compare(packed, view, body, scenes.EXACT, background))
 
@@ -136,7 +139,7 @@ def test_odd_sizes_and_opaque_gaussians() -> None:
 def test_normal_bounds(model: str, direction: ShutterDirection) -> None:
     bodies = 2 if direction in BODIES else 0
     view = scenes.moving_view(scenes.CAMERAS[model](), direction, bodies=bodies)
-    packed, body = scenes.cloud(300, degree=1, bodies=bodies, seed=4)
+    packed, body = scenes.cloud(400, degree=1, bodies=bodies, seed=4, spread=scenes.SPREAD[model])
     found, expected, _ = compare(packed, view, body, RasterSettings(), None)
     assert (np.abs(found["rgb"] - expected["rgb"]).max(axis=-1) <= 1 / 255).mean() >= 0.999
     assert (np.abs(found["alpha"] - expected["alpha"]) <= 1 / 255).mean() >= 0.999

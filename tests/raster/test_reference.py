@@ -129,7 +129,7 @@ def test_fixed_point_reaches_the_exact_projection(model: str, direction: Shutter
     for body, points in ((0, means), (1, means * 0.1)):
         exact = exact_projection(points, view, body)
         found, valid = project_points(points, view, body)
-        assert np.isfinite(exact).all(axis=1).mean() > 0.99
+        assert np.isfinite(exact).all(axis=1).mean() > 0.97
         size = np.array([view.camera.width, view.camera.height])
         near = valid & ((exact > -size) & (exact < 2 * size)).all(axis=1)
         assert near.mean() > 0.5
