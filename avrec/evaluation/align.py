@@ -38,7 +38,7 @@ class Alignment:
     translation_m: float
 
 
-def align_shot(scene: Scene, shot: Shot, recorded: Float32, *, backend: Backend = "auto") -> Alignment:
+def align_shot(scene: Scene, shot: Shot, recorded: NDArray[np.uint8], *, backend: Backend = "auto") -> Alignment:
     """Move the camera of a picture until it fits a recorded one: Gauss-Newton on the squared colour difference.
 
     The six derivatives are forward differences of half a pixel. One rigid motion in the camera's frame is applied to
@@ -48,14 +48,15 @@ def align_shot(scene: Scene, shot: Shot, recorded: Float32, *, backend: Backend 
     Args:
         scene: the scene the shot was taken of.
         shot: where to start.
-        recorded: float32 [H, W, 3] in 0..1.
+        recorded: uint8 RGB [H, W, 3].
         backend: which rasteriser.
     """
     steps = _half_pixel_steps(shot)
-    best, best_error = shot, _error(shot, recorded)
+    goal = np.asarray(recorded, np.float32) / np.float32(255)
+    best, best_error = shot, _error(shot, goal)
     current = shot
     for blur_px in _BLURS_PX:
-        target = _blurred(recorded, blur_px)
+        target = _blurred(goal, blur_px)
         base = _blurred(current.rgb, blur_px)
         columns = []
         for axis in range(6):
@@ -70,7 +71,7 @@ def align_shot(scene: Scene, shot: Shot, recorded: Float32, *, backend: Backend 
         # More than 20 half pixels in one step leaves the region where the derivatives hold.
         move = np.clip(np.linalg.solve(normal, jacobian.T @ residual), -20.0, 20.0) * steps
         current = render_view(scene, moved_view(current.view, move), shot.camera, shot.time_us, backend=backend)
-        error = _error(current, recorded)
+        error = _error(current, goal)
         if error < best_error:
             best, best_error = current, error
         elif blur_px == 0.0:

@@ -73,7 +73,7 @@ def evaluate(
         shot = _shot_of(scene, drive, frame, recorded, backend)
         score = _score(frame, shot, recorded)
         if align:
-            fit = align_shot(scene, shot, recorded.astype(np.float32) / 255, backend=backend)
+            fit = align_shot(scene, shot, recorded, backend=backend)
             score = replace(
                 score,
                 psnr_aligned=_psnr_where_valid(fit.shot, recorded),
