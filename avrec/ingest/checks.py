@@ -36,7 +36,7 @@ def finite_array(value: Any, shape: tuple[int, ...], what: str) -> Float64:
 
 
 def rigid_matrix(value: Any, what: str) -> Float64:
-    """``value`` as a rigid transform, float64 [4, 4] (3x4 is completed); its rotation made exactly orthonormal.
+    """``value`` as a rigid transform, float64 [4, 4] (3x4 is completed); a rounded rotation made orthonormal.
 
     Raises:
         DataError: not finite, not 4x4, or not a rotation and a translation (1e-2 allowed, as text files round).
@@ -45,13 +45,15 @@ def rigid_matrix(value: Any, what: str) -> Float64:
     rows = 3 if isinstance(value, (list, tuple)) and len(value) == 3 else 4
     matrix[:rows] = finite_array(value, (rows, 4), what)
     rotation = matrix[:3, :3]
-    if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-2 or np.linalg.det(rotation) < 0:
+    deviation = np.abs(rotation @ rotation.T - np.eye(3)).max()
+    if deviation > 1e-2 or np.linalg.det(rotation) < 0:
         raise DataError(
             f"{what} is not a rigid transform: its 3x3 part is scaled, skewed or mirrored. "
             "Store a rotation and a translation in metres."
         )
-    left, _, right = np.linalg.svd(rotation)
-    matrix[:3, :3] = left @ right
+    if deviation > 1e-9:  # numbers written in full come back bit for bit
+        left, _, right = np.linalg.svd(rotation)
+        matrix[:3, :3] = left @ right
     matrix[3] = (0.0, 0.0, 0.0, 1.0)
     return matrix
 
