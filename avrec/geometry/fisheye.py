@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avrec.geometry.lens import Lens, first_positive_root, invert_increasing, on_axis_safe
+from avrec.geometry.lens import Lens, first_positive_root, invert_increasing, on_axis_safe, rays_at
 
 __all__ = ["OpenCVFisheyeCamera"]
 
@@ -63,23 +63,21 @@ class OpenCVFisheyeCamera(Lens):
         across = np.hypot(points[..., 0], points[..., 1])
         angle = np.arctan2(across, points[..., 2])
         valid = (angle < self.limit_angle) & ((across > 0.0) | (points[..., 2] > 0.0))
-        scale = self._rho(np.where(valid, angle, 0.0))[0] / on_axis_safe(across)
-        pixels = points[..., :2] * scale[..., None] * self.focal + self.principal_point
+        rho = self._rho(np.where(valid, angle, 0.0))[0]
+        with np.errstate(invalid="ignore"):  # points at infinity
+            direction = points[..., :2] / on_axis_safe(across)[..., None]
+        pixels = direction * rho[..., None] * self.focal + self.principal_point
         valid &= np.isfinite(pixels).all(axis=-1)
         return np.where(valid[..., None], pixels, np.nan), valid
 
     def unproject(self, pixels: ArrayLike) -> tuple[Float64, Bool]:
         """Unit rays [..., 3] of pixels [..., 2] and valid [...]; see `Lens.unproject`."""
         flat = (np.asarray(pixels, dtype=np.float64) - self.principal_point) / self.focal
-        radius = np.linalg.norm(flat, axis=-1)
+        radius = np.hypot(flat[..., 0], flat[..., 1])
         angle, valid = invert_increasing(self._rho, radius.reshape(-1), self.limit_angle)
         angle, valid = angle.reshape(radius.shape), valid.reshape(radius.shape)
-        ray = np.empty((*radius.shape, 3))
-        ray[..., :2] = flat * (np.sin(angle) / on_axis_safe(radius))[..., None]
-        ray[..., 2] = np.cos(angle)
         valid &= angle < self.limit_angle
-        ray[~valid] = np.nan
-        return ray, valid
+        return rays_at(angle, flat, radius, valid), valid
 
     def resized(self, width: int, height: int) -> OpenCVFisheyeCamera:
         """The same lens before an image scaled to another size; x and y are scaled separately."""

@@ -11,7 +11,7 @@ from numpy.polynomial import polynomial
 from numpy.typing import ArrayLike, NDArray
 
 from avrec.errors import DataError
-from avrec.geometry.lens import Lens, first_positive_root, invert_increasing, on_axis_safe
+from avrec.geometry.lens import Lens, first_positive_root, invert_increasing, on_axis_safe, rays_at
 
 __all__ = ["ANGLE_TO_PIXELDIST", "PIXELDIST_TO_ANGLE", "FThetaCamera"]
 
@@ -83,6 +83,11 @@ class FThetaCamera(Lens):
         """Angle in radians up to which the model is one-to-one: ``max_angle``, or less."""
         return self._limits[0]
 
+    @property
+    def limit_distance(self) -> float:
+        """Distance from the principal point, before the linear part, in pixels that belongs to `limit_angle`."""
+        return self._limits[1]
+
     def project_unbounded(self, points_camera: ArrayLike) -> tuple[Float64, Bool]:
         """Pixels [..., 2] of points [..., 3] and valid [...]; see `Lens.project_unbounded`."""
         points = np.asarray(points_camera, dtype=np.float64)
@@ -91,23 +96,21 @@ class FThetaCamera(Lens):
         valid = (angle < self.limit_angle) & ((across > 0.0) | (points[..., 2] > 0.0))
         distance, reached = self._distance(np.where(valid, angle, 0.0).reshape(-1))
         valid &= reached.reshape(angle.shape)
-        flat = points[..., :2] * (distance.reshape(angle.shape) / on_axis_safe(across))[..., None]
-        pixels = flat @ self._linear.T + self.principal_point
+        with np.errstate(invalid="ignore"):  # points at infinity
+            direction = points[..., :2] / on_axis_safe(across)[..., None]
+            pixels = (direction * distance.reshape(angle.shape)[..., None]) @ self._linear.T + self.principal_point
         valid &= np.isfinite(pixels).all(axis=-1)
         return np.where(valid[..., None], pixels, np.nan), valid
 
     def unproject(self, pixels: ArrayLike) -> tuple[Float64, Bool]:
         """Unit rays [..., 3] of pixels [..., 2] and valid [...]; see `Lens.unproject`."""
-        flat = (np.asarray(pixels, dtype=np.float64) - self.principal_point) @ np.linalg.inv(self._linear).T
-        radius = np.linalg.norm(flat, axis=-1)
+        with np.errstate(invalid="ignore"):  # infinite pixels
+            flat = (np.asarray(pixels, dtype=np.float64) - self.principal_point) @ np.linalg.inv(self._linear).T
+        radius = np.hypot(flat[..., 0], flat[..., 1])
         angle, valid = self._angle(radius.reshape(-1))
         angle, valid = angle.reshape(radius.shape), valid.reshape(radius.shape)
-        ray = np.empty((*radius.shape, 3))
-        ray[..., :2] = flat * (np.sin(angle) / on_axis_safe(radius))[..., None]
-        ray[..., 2] = np.cos(angle)
         valid &= angle < self.limit_angle
-        ray[~valid] = np.nan
-        return ray, valid
+        return rays_at(angle, flat, radius, valid), valid
 
     def resized(self, width: int, height: int) -> FThetaCamera:
         """The same lens before an image scaled to another size; x and y are scaled separately."""
@@ -165,6 +168,7 @@ class FThetaCamera(Lens):
 
     def _angle(self, distance: Float64) -> tuple[Float64, Bool]:
         if self.reference_poly == PIXELDIST_TO_ANGLE:
-            angle = self._polynomial(distance)[0]
-            return angle, (distance <= self._limits[1]) & (angle >= 0.0)
+            reached = distance <= self._limits[1]
+            angle = self._polynomial(np.where(reached, distance, 0.0))[0]
+            return angle, reached & (angle >= 0.0)
         return invert_increasing(self._polynomial, distance, self._limits[0])

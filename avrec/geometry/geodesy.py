@@ -1,8 +1,8 @@
 """Between the local world and the Earth (WGS84, ellipsoidal heights).
 
 The local frame has x east, y north and z up at the anchor. Over the size of a drive the map projection (transverse
-Mercator, scale 1 at the anchor) keeps lengths to better than 1 mm per km within 9 km of the anchor's meridian, and
-heights stay heights, as OpenDRIVE files want it; `ecef_from_world` is the flat tangent frame at the anchor.
+Mercator, scale 1 at the anchor) keeps lengths on the ellipsoid to 1 mm per km within 9 km of the anchor's meridian,
+and heights stay heights, as OpenDRIVE files want it; `ecef_from_world` is the flat tangent frame at the anchor.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avrec.errors import DataError
 
-__all__ = ["Lens", "first_positive_root", "float_tuple", "in_blocks", "invert_increasing", "on_axis_safe"]
+__all__ = ["Lens", "first_positive_root", "float_tuple", "in_blocks", "invert_increasing", "on_axis_safe", "rays_at"]
 
 Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -133,6 +133,16 @@ def float_tuple(values: Iterable[float], count: int, what: str, *, pad: bool = F
 def on_axis_safe(norm: Float64) -> Float64:
     """The norm with zeros replaced by one, for dividing vectors that are zero there anyway."""
     return np.where(norm > 0.0, norm, 1.0)
+
+
+def rays_at(angle: Float64, flat: Float64, radius: Float64, valid: Bool) -> Float64:
+    """Unit rays [..., 3] at an angle from the optical axis towards ``flat`` [..., 2] of length ``radius``; else NaN."""
+    ray = np.empty((*angle.shape, 3))
+    with np.errstate(invalid="ignore"):
+        ray[..., :2] = flat * (np.sin(angle) / on_axis_safe(radius))[..., None]
+    ray[..., 2] = np.cos(angle)
+    ray[~valid] = np.nan
+    return ray
 
 
 def first_positive_root(coefficients: Iterable[float]) -> float:

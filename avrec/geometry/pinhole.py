@@ -112,11 +112,14 @@ class OpenCVPinholeCamera(Lens):
         """Unit rays [..., 3] of pixels [..., 2] and valid [...]; see `Lens.unproject`."""
         wanted = (np.asarray(pixels, dtype=np.float64) - self.principal_point) / self.focal
         flat, valid = wanted.reshape(-1, 2), np.isfinite(wanted).all(axis=-1).reshape(-1)
-        if self.distorted:
-            flat, valid = self._unbend_radially(flat) if self._round else in_blocks(self._unbend, flat)
         ray = np.ones((len(flat), 3))
-        ray[:, :2] = flat
-        ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
+        with np.errstate(over="ignore", invalid="ignore"):  # pixels at or near infinity
+            if self.distorted:
+                flat, valid = self._unbend_radially(flat) if self._round else in_blocks(self._unbend, flat)
+            ray[:, :2] = flat
+            length = np.linalg.norm(ray, axis=-1)
+            valid = valid & np.isfinite(length)
+            ray /= length[:, None]
         ray[~valid] = np.nan
         return ray.reshape(*wanted.shape[:-1], 3), valid.reshape(wanted.shape[:-1])
 

@@ -74,6 +74,19 @@ def test_nothing_behind_the_camera_is_seen(camera):
 
 
 @EVERY
+@pytest.mark.filterwarnings("error")
+def test_numbers_at_the_end_of_floating_point_do_no_harm(camera):
+    points = [[np.inf, 0, 1], [1e300, 1e300, -1e300], [1e-320, 0, 1e-320], [0, 0, 1e300], [1e-300, 0, 1.0]]
+    pixels, valid = camera.project(points)
+    assert valid.tolist()[:2] == [False, False]
+    assert valid.tolist()[3:] == [True, True]
+    assert np.isfinite(pixels[valid]).all()
+    rays, valid = camera.unproject([[1e300, 0.0], [np.inf, 1.0], [-np.inf, np.nan]])
+    assert not valid.any()
+    assert np.isnan(rays).all()
+
+
+@EVERY
 def test_shapes(camera):
     assert camera.project(np.array([0.0, 0.0, 1.0]))[0].shape == (2,)
     assert camera.project(np.ones((3, 5, 3)))[0].shape == (3, 5, 2)
