@@ -1,0 +1,92 @@
+"""Share the rendering between processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from avrec.drive.street.plan import Plan
+from avrec.drive.street.record import Recorder
+from avrec.errors import OutputError
+
+__all__ = ["record_all", "usable_cores"]
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def record_all(plan: Plan, root: Path, workers: int, report: Callable[[int], None]) -> None:
+    """Write every image and sweep of the plan below ``root``; the files do not depend on ``workers``.
+
+    Args:
+        plan: the settings.
+        root: folder to write to.
+        workers: processes; with 1 the work is done here.
+        report: called with the number of finished jobs.
+
+    Raises:
+        OutputError: a worker could not write.
+    """
+    if workers <= 1:
+        recorder = Recorder(plan, root)
+        for count, job in enumerate(recorder.jobs(), start=1):
+            recorder.run(*job)
+            report(count)
+        return
+    crew = [_start(plan, root, first, workers) for first in range(workers)]
+    lines: queue.Queue[str] = queue.Queue()
+    readers = [threading.Thread(target=_forward, args=(process.stdout, lines), daemon=True) for process in crew]
+    try:
+        for reader in readers:
+            reader.start()
+        count, open_ends = 0, len(crew)
+        while open_ends:
+            if lines.get():
+                count += 1
+                report(count)
+            else:
+                open_ends -= 1
+        for process in crew:
+            message = process.stderr.read().decode() if process.stderr else ""
+            if process.wait() != 0:
+                raise OutputError(f"Rendering the street stopped: {message.strip().splitlines()[-1:] or 'a worker died'}.")
+    finally:
+        for process in crew:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+
+
+def _start(plan: Plan, root: Path, first: int, step: int) -> subprocess.Popen[bytes]:
+    """A worker as a process of its own: works from any script, and inherits no threads."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "avrec.drive.street.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"plan": plan.to_dict(), "root": str(root), "first": first, "step": step}).encode())
+    process.stdin.close()
+    return process
+
+
+def _forward(stream: IO[bytes] | None, lines: queue.Queue[str]) -> None:
+    for line in stream or ():
+        lines.put(line.decode())
+    lines.put("")
