@@ -78,6 +78,23 @@ class Shutter:
             fraction = fraction[::-1]
         return np.asarray(fraction * float(self.readout_us) + 0.5 * float(self.exposure_us))
 
+    def resized_line_times_us(
+        self, recorded: tuple[int, int], sized: tuple[int, int], *, rolling: bool = True
+    ) -> tuple[NDArray[np.float64], Literal["rows", "columns", "none"]]:
+        """Line times of a picture recorded at one (width, height) and made at another, and the axis of its lines.
+
+        Row i of H samples the recorded row ``(i + .5) * H_recorded / H - .5``; shutters run evenly, so rows beyond the
+        recorded ones continue the line. Without ``rolling`` the whole picture is taken at the middle of the readout.
+        """
+        offsets = self.line_times_us(*recorded)
+        if self.axis == "none" or len(offsets) == 1 or not rolling:
+            return np.asarray(offsets.mean(keepdims=True)), "none"
+        lines = self.lines(*sized)
+        if lines != len(offsets):
+            source = (np.arange(lines) + 0.5) * len(offsets) / lines - 0.5
+            offsets = offsets[0] + source * (offsets[-1] - offsets[0]) / (len(offsets) - 1)
+        return offsets, self.axis
+
 
 GLOBAL_SHUTTER = Shutter()
 """All lines at one instant."""

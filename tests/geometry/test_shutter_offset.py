@@ -44,6 +44,20 @@ def test_first_and_last_line(direction, width, height, readout, exposure):
         assert np.array_equal(Shutter(mirrored, readout, exposure).line_times_us(width, height), times[::-1])
 
 
+def test_line_times_of_a_resized_picture():
+    shutter = Shutter("top_to_bottom", 30_000, 2_000)
+    times, axis = shutter.resized_line_times_us((5, 4), (5, 4))
+    assert (axis, times.tolist()) == ("rows", [1000, 11000, 21000, 31000])
+    # two rows, each over two recorded ones; eight rows, the outer ones a quarter of a line beyond
+    assert np.allclose(shutter.resized_line_times_us((5, 4), (9, 2))[0], [6000, 26000])
+    assert np.allclose(shutter.resized_line_times_us((5, 4), (5, 8))[0][[0, 1, 7]], [-1500, 3500, 33500])
+    backwards = Shutter("bottom_to_top", 30_000, 2_000)
+    assert np.allclose(backwards.resized_line_times_us((5, 4), (9, 2))[0], [26000, 6000])
+    times, axis = shutter.resized_line_times_us((5, 4), (9, 2), rolling=False)
+    assert (axis, times.tolist()) == ("none", [16000])
+    assert GLOBAL_SHUTTER.resized_line_times_us((5, 4), (9, 2))[1] == "none"
+
+
 def test_default_is_global_and_bad_shutters_are_refused():
     assert Shutter() == GLOBAL_SHUTTER
     assert GLOBAL_SHUTTER.line_times_us(8, 6).tolist() == [0.0]
