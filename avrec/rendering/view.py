@@ -97,20 +97,11 @@ def view_for(
 def line_times_us(
     sensor: CameraSensor, time_us: int, recorded: Camera, sized: Camera, *, rolling_shutter: bool = True
 ) -> tuple[Float64, Literal["rows", "columns", "none"]]:
-    """Exposure time of each line of a picture, float64 [L] microseconds, and the axis the lines run along.
-
-    A resized picture samples the recorded lines: row i of H lies at row ``(i + .5) * H_recorded / H - .5``.
-    """
-    offsets = np.asarray(sensor.shutter.line_times_us(recorded.width, recorded.height), np.float64)
-    axis = sensor.shutter.axis
-    if axis == "none" or len(offsets) == 1 or not rolling_shutter:
-        return time_us + offsets.mean(keepdims=True), "none"
-    lines = sized.height if axis == "rows" else sized.width
-    if lines != len(offsets):
-        source = (np.arange(lines) + 0.5) * len(offsets) / lines - 0.5
-        # Shutters run evenly, so the table's ends are enough and lines beyond them continue the line.
-        offsets = offsets[0] + source * (offsets[-1] - offsets[0]) / (len(offsets) - 1)
-    return time_us + offsets, "rows" if axis == "rows" else "columns"
+    """Exposure time of each line of a picture, float64 [L] microseconds, and the axis the lines run along."""
+    offsets, axis = sensor.shutter.resized_line_times_us(
+        (recorded.width, recorded.height), (sized.width, sized.height), rolling=rolling_shutter
+    )
+    return time_us + offsets, axis
 
 
 def present_actors(tracks: Sequence[Track], time_us: float) -> tuple[str, ...]:

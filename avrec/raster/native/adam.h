@@ -32,4 +32,16 @@ inline void adam_rows(float *parameters, float *first, float *second, int column
     });
 }
 
+// Adam on a plain array; entries that got no gradient stay as they are.
+inline void adam_dense(float *parameters, float *first, float *second, const float *gradients, size_t count, float rate,
+                       const AdamSettings &s) {
+    for (size_t i = 0; i < count; ++i) {
+        const float g = gradients[i];
+        if (g == 0.f) continue;
+        first[i] += (1.f - s.beta1) * (g - first[i]);
+        second[i] += (1.f - s.beta2) * (g * g - second[i]);
+        parameters[i] -= rate * (first[i] / s.correction1) / (std::sqrt(second[i] / s.correction2) + s.eps);
+    }
+}
+
 }  // namespace avrec

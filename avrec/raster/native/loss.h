@@ -8,9 +8,9 @@ namespace avrec {
 
 class PhotometricLoss {
   public:
-    // rgb, target, v_rgb: [height][width][3]; weight: [height][width] or null; affine: [3][4];
+    // rgb, target (0..255), v_rgb: [height][width][3]; weight: [height][width] or null; affine: [3][4];
     // v_affine: [12]. Returns the loss.
-    double run(int height, int width, const float *rgb, const float *target, const float *weight, const float *affine,
+    double run(int height, int width, const float *rgb, const uint8_t *target, const float *weight, const float *affine,
                float ssim_weight, float *v_rgb, double *v_affine) {
         height_ = height, width_ = width, stride_ = (width + 2 * kPad + 15) / 16 * 16;
         plane_ = (size_t)stride_ * height;
@@ -79,8 +79,9 @@ class PhotometricLoss {
         return v;
     }
 
-    void moments(int row, const float *rgb, const float *target, const float *A) {
-        const float *in = rgb + (size_t)row * width_ * 3, *wanted = target + (size_t)row * width_ * 3;
+    void moments(int row, const float *rgb, const uint8_t *target, const float *A) {
+        const float *in = rgb + (size_t)row * width_ * 3;
+        const uint8_t *wanted = target + (size_t)row * width_ * 3;
         thread_local std::vector<float> product;
         product.assign(stride_, 0.f);
         for (int c = 0; c < 3; ++c) {
@@ -88,7 +89,7 @@ class PhotometricLoss {
             const float *a = A + 4 * c;
             for (int x = 0; x < width_; ++x) {
                 y[x] = a[0] * in[3 * x] + a[1] * in[3 * x + 1] + a[2] * in[3 * x + 2] + a[3];
-                t[x] = wanted[3 * x + c];
+                t[x] = wanted[3 * x + c] * (1.f / 255.f);
             }
             across(y, at(h_, 5 * c, row));
             across(t, at(h_, 5 * c + 1, row));

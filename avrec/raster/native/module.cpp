@@ -16,6 +16,7 @@ using namespace avrec;
 using In = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Out = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
 using Ints = nb::ndarray<const int32_t, nb::c_contig, nb::device::cpu>;
+using Bytes = nb::ndarray<const uint8_t, nb::c_contig, nb::device::cpu>;
 using Ids = nb::ndarray<const uint32_t, nb::c_contig, nb::device::cpu>;
 
 template <class T> static nb::object copy_out(const T *from, size_t count) {
@@ -175,7 +176,7 @@ class Rasterizer {
 
 class Loss {
   public:
-    nb::tuple run(const In &rgb, const In &target, const std::optional<In> &weight, const In &affine, float ssim_weight, Out &v_rgb) {
+    nb::tuple run(const In &rgb, const Bytes &target, const std::optional<In> &weight, const In &affine, float ssim_weight, Out &v_rgb) {
         std::vector<double> v_affine(12);
         double value;
         {
@@ -213,6 +214,11 @@ NB_MODULE(AVREC_MODULE, m) {
         nb::gil_scoped_release release;
         adam_rows(parameters.data(), first.data(), second.data(), (int)parameters.shape(1), ids.data(), (int)ids.shape(0),
                   gradients.data(), rates.data(), {s[0], s[1], s[2], s[3], s[4], s[5], s[6]});
+    });
+    m.def("adam_dense", [](Out &parameters, Out &first, Out &second, const In &gradients, float rate, const std::vector<float> &s) {
+        nb::gil_scoped_release release;
+        adam_dense(parameters.data(), first.data(), second.data(), gradients.data(), parameters.size(), rate,
+                   {s[0], s[1], s[2], s[3], s[4], 0.f, 0.f});
     });
     m.def("set_threads", [](int threads) { Pool::instance().resize(threads); });
     m.def("threads", [] { return Pool::instance().size(); });

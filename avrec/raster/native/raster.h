@@ -56,7 +56,7 @@ struct Images {
 };
 
 struct alignas(64) Accumulators {
-    float T[kPixels], final_t[kPixels], rgb[3][kPixels], depth[kPixels], median[kPixels];
+    float T[kPixels], final_t[kPixels], rgb[3][kPixels], depth[kPixels], median[kPixels], weight[kPixels];
 };
 
 template <bool kRolling, bool kDepth>
@@ -64,7 +64,11 @@ inline void forward_tile(Frame &f, Tile &tile, Accumulators &acc, int index, con
     tile.start(f, index);
     for (int i = 0; i < kPixels; ++i) acc.T[i] = acc.final_t[i] = 1.f;
     std::memset(acc.rgb, 0, sizeof acc.rgb);
-    if (kDepth) std::memset(acc.depth, 0, 2 * sizeof acc.depth);
+    if (kDepth) {
+        std::memset(acc.depth, 0, sizeof acc.depth);
+        std::memset(acc.weight, 0, sizeof acc.weight);
+        std::fill_n(acc.median, kPixels, std::nanf(""));
+    }
     const float max_alpha = f.settings.max_alpha, stop = f.settings.min_transmittance;
     uint32_t live = (uint32_t)((1ull << kBlocks) - 1);
     const uint32_t end = f.tile_start[index + 1];
@@ -98,6 +102,7 @@ inline void forward_tile(Frame &f, Tile &tile, Accumulators &acc, int index, con
             if (kDepth) {
                 const vf t = distance_of<kRolling>(s, g, inverse);
                 store(acc.depth + o, load(acc.depth + o) + w * t);
+                store(acc.weight + o, load(acc.weight + o) + w);
                 const vm crosses = both(both(less_equal(splat(0.5f), T), less(next, splat(0.5f))), less(vf{}, w));
                 store(acc.median + o, select(crosses, t, load(acc.median + o)));
             }
@@ -113,7 +118,8 @@ inline void forward_tile(Frame &f, Tile &tile, Accumulators &acc, int index, con
         const size_t pixel = (size_t)(tile.y0 + y) * width + tile.x0 + x;
         const float T = acc.T[i] > 0.f ? acc.T[i] : acc.final_t[i];
         f.final_t[pixel] = T;
-        out.alpha[pixel] = 1.f - T;
+        // Where little is seen, 1 - T has lost the digits that a mean distance needs.
+        out.alpha[pixel] = kDepth && T > 0.5f ? acc.weight[i] : 1.f - T;
         const float *bg = out.background + (out.background_image ? 3 * pixel : 0);
         for (int c = 0; c < 3; ++c) out.rgb[3 * pixel + c] = acc.rgb[c][i] + T * bg[c];
         if (kDepth) out.depth_sum[pixel] = acc.depth[i], out.median[pixel] = acc.median[i];

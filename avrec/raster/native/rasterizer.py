@@ -94,7 +94,7 @@ class NativeRasterizer:
 
         Returns:
             ``rgb`` [H, W, 3], ``alpha`` [H, W] and, with depth, ``depth_sum`` (sum of w t) and ``median_depth``
-            (0 where the transmittance never falls below one half), all float32.
+            (NaN where the transmittance never falls below one half), all float32.
         """
         assert self._view is not None
         height, width = self._view.camera.height, self._view.camera.width

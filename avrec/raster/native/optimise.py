@@ -1,0 +1,79 @@
+"""Loss and optimiser steps of the kernel behind typed arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.raster.native.kernel import kernel
+
+__all__ = ["PhotometricLoss", "adam_dense", "adam_rows"]
+
+Float32 = NDArray[np.float32]
+
+BETA1, BETA2, EPSILON = 0.9, 0.99, 1e-15
+
+
+class PhotometricLoss:
+    """``(1 - w) L1 + w (1 - SSIM)`` after a colour correction, with its gradient; buffers are kept between calls."""
+
+    def __init__(self, ssim_weight: float = 0.2) -> None:
+        self._loss = kernel().Loss()
+        self._ssim_weight = float(ssim_weight)
+
+    def __call__(
+        self,
+        rgb: Float32,
+        target: NDArray[np.uint8],
+        affine: NDArray[np.floating],
+        weight: Float32 | None = None,
+    ) -> tuple[float, Float32, NDArray[np.float64]]:
+        """Loss of one picture.
+
+        Args:
+            rgb: float32 [H, W, 3] rendered.
+            target: uint8 [H, W, 3] recorded.
+            affine: [3, 4] colour correction applied to ``rgb`` first.
+            weight: float32 [H, W], 0 where a pixel does not count; None: all count.
+
+        Returns:
+            The loss, its gradient by rgb float32 [H, W, 3], and by the correction float64 [3, 4].
+        """
+        v_rgb = np.empty_like(rgb)
+        correction = np.ascontiguousarray(affine, np.float32)
+        loss, v_affine = self._loss.run(rgb, target, weight, correction, self._ssim_weight, v_rgb)
+        return float(loss), v_rgb, np.array(v_affine).reshape(3, 4)
+
+
+def adam_rows(
+    parameters: Float32,
+    moments: tuple[Float32, Float32],
+    ids: NDArray[np.uint32],
+    gradients: Float32,
+    rates: Float32,
+    step: int,
+    *,
+    opacity_weight: float = 0.0,
+    scale_weight: float = 0.0,
+) -> None:
+    """Adam on the rows ``ids`` of packed Gaussians, in place.
+
+    Args:
+        parameters: float32 [N, C]; ``moments`` likewise.
+        moments: running means of the gradient and of its square.
+        ids: uint32 [V] rows with a gradient.
+        gradients: float32 [V, C].
+        rates: float32 [C] learning rates.
+        step: number of this step, from 1, for the bias correction.
+        opacity_weight, scale_weight: regularisers, per Gaussian: weight x opacity + weight x sum of scales.
+    """
+    settings = [BETA1, BETA2, EPSILON, 1 - BETA1**step, 1 - BETA2**step, opacity_weight, scale_weight]
+    kernel().adam(parameters, *moments, ids, gradients, rates, settings)
+
+
+def adam_dense(
+    parameters: Float32, moments: tuple[Float32, Float32], gradients: Float32, rate: float, step: int
+) -> None:
+    """Adam on a plain float32 array, in place; entries whose gradient is exactly 0 are left alone."""
+    settings = [BETA1, BETA2, EPSILON, 1 - BETA1**step, 1 - BETA2**step]
+    kernel().adam_dense(parameters, *moments, gradients, rate, settings)

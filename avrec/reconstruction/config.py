@@ -1,0 +1,105 @@
+"""Every constant of a reconstruction in one place, and the presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from avrec.errors import AvrecError
+
+__all__ = ["PRESETS", "ReconstructionConfig", "preset"]
+
+
+@dataclass(frozen=True)
+class ReconstructionConfig:
+    """How to reconstruct. Fractions are of the budget (seconds, or iterations where those are given).
+
+    Attributes:
+        budget_s: seconds to optimise; starts after initialisation.
+        iterations: optimise for this many steps instead of for a time.
+        seed: of everything random.
+        most_gaussians: cap on their number, all layers together.
+        most_points: cap on initial points.
+        sh_degree: harmonics of the static layer and the actors.
+        sh_from: the higher harmonics join here.
+        levels: (until, divisor): images are shrunk by the divisor until that fraction.
+        ssim_weight: share of D-SSIM in the loss.
+        rate_scale: multiplies all learning rates of the Gaussians but the means'.
+        mean_rate: learning rate of the means in metres at the start and the end (exponential in between).
+        decay_from: the other rates fall by ``decay`` from this fraction to the end.
+        decay: see above.
+        refine_every: iterations between relocations.
+        refine_from: first relocation, iterations.
+        refine_until: last one, fraction.
+        growth: relative growth per refinement.
+        noise_every: iterations between noise on faint Gaussians; ``noise`` scales it.
+        noise: see above.
+        opacity_weight, scale_weight: regularisers, divided by the number of Gaussians.
+        sky_size: texels along an edge of the sky's cubemap.
+        refine_poses: correct ego poses and extrinsics.
+        pose_from: pose correction starts at this fraction.
+        pose_rate: learning rate in radians (and metres x 5) at full speed.
+        pose_smoothness: weight of the correction's second difference in time.
+        appearance: learn a colour correction per camera.
+        model_shutter: False ignores the rolling shutter (to measure what modelling it is worth).
+        checkpoint_s: seconds between checkpoints.
+    """
+
+    budget_s: float = 300.0
+    iterations: int | None = None
+    seed: int = 0
+    most_gaussians: int = 120_000
+    most_points: int = 60_000
+    sh_degree: int = 1
+    sh_from: float = 0.15
+    levels: tuple[tuple[float, int], ...] = ((0.12, 4), (0.4, 2), (1.0, 1))
+    ssim_weight: float = 0.2
+    rate_scale: float = 3.0
+    mean_rate: tuple[float, float] = (4e-3, 4e-5)
+    decay_from: float = 0.5
+    decay: float = 0.1
+    refine_every: int = 100
+    refine_from: int = 200
+    refine_until: float = 0.85
+    growth: float = 0.05
+    noise_every: int = 10
+    noise: float = 50.0
+    opacity_weight: float = 0.01
+    scale_weight: float = 0.01
+    sky_size: int = 64
+    refine_poses: bool = True
+    pose_from: float = 0.05
+    pose_rate: float = 3e-4
+    pose_smoothness: float = 1e-3
+    appearance: bool = True
+    model_shutter: bool = True
+    checkpoint_s: float = 60.0
+
+    def divisor(self, progress: float) -> int:
+        """How much images are shrunk at this fraction of the budget."""
+        for until, divisor in self.levels:
+            if progress < until:
+                return divisor
+        return self.levels[-1][1]
+
+
+PRESETS = {
+    "fast": ReconstructionConfig(most_gaussians=60_000, most_points=40_000, levels=((0.15, 4), (0.6, 2), (1.0, 1))),
+    "balanced": ReconstructionConfig(),
+    "best": ReconstructionConfig(most_gaussians=300_000, most_points=120_000, sh_degree=2),
+}
+
+
+def preset(name: str, **changes: object) -> ReconstructionConfig:
+    """A preset with some fields changed.
+
+    Raises:
+        AvrecError: no such preset, or a value that makes no sense.
+    """
+    if name not in PRESETS:
+        raise AvrecError(f"Unknown preset '{name}'. Use one of {', '.join(PRESETS)}.")
+    config = replace(PRESETS[name], **changes)  # type: ignore[arg-type]
+    if config.iterations is not None and config.iterations < 1:
+        raise AvrecError(f"The number of iterations is {config.iterations}. Give 1 or more.")
+    if config.iterations is None and not config.budget_s > 0:
+        raise AvrecError(f"The budget is {config.budget_s} seconds. Give more than 0.")
+    return config
