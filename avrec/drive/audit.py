@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -65,9 +65,25 @@ def audit(drive: Drive) -> AuditReport:
         check_lidar,
         _check_tracks,
     )
-    findings = [finding for check in checks for finding in check(drive)]
+    findings = _merged([finding for check in checks for finding in check(drive)])
     order = ("error", "warning", "note")
     return AuditReport(tuple(sorted(findings, key=lambda finding: order.index(finding.severity))))
+
+
+def _merged(findings: list[Finding]) -> list[Finding]:
+    """The same finding at several places as one."""
+    places: dict[Finding, list[str]] = {}
+    for finding in findings:
+        places.setdefault(replace(finding, where=""), []).append(finding.where)
+    merged = []
+    for finding, where in places.items():
+        kind = where[0].split(" ")[0]
+        if len(where) > 1 and all(place.startswith(f"{kind} ") for place in where):
+            names = ", ".join(place.removeprefix(f"{kind} ") for place in where)
+            merged.append(replace(finding, where=f"{kind}s {names}"))
+        else:
+            merged.append(replace(finding, where=", ".join(where)))
+    return merged
 
 
 def drive_info(drive: Drive) -> DriveInfo:
@@ -99,7 +115,7 @@ def _check_frames(drive: Drive) -> Iterator[Finding]:
                 f"{len(gaps)} gap(s) of up to {gaps.max() / 1e6:.2f} s between frames that are usually "
                 f"{usual / 1e6:.2f} s apart",
                 where,
-                "Frames are missing; choose a range without gaps with --frames.",
+                "Frames are missing, or the shutter does not fire evenly; --frames chooses a range without gaps.",
             )
     if len(drive.frames) == 1:
         yield Finding(

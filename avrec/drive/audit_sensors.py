@@ -127,7 +127,7 @@ def lidar_in_image(drive: Drive, sweep: LidarSweep, camera: str) -> tuple[Float6
 def _missing(frame: Frame) -> bool:
     """Whether the frame names a file that is not there (a source may also be a description)."""
     path = Path(frame.source)
-    return path.parent.is_dir() and not path.is_file()
+    return len(path.parts) > 1 and path.parent.is_dir() and not path.is_file()
 
 
 def _spread(items: Sequence[_T], count: int) -> list[_T]:

@@ -68,12 +68,13 @@ def number(value: Any, what: str) -> float:
 
 
 def integer(value: Any, what: str) -> int:
-    """``value`` as an int, exact for whole numbers of any size.
+    """``value`` as an int, exact for whole numbers of any size that a timestamp may have.
 
     Raises:
-        DataError: not a whole number.
+        DataError: not a whole number, or beyond what 62 bits hold.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or value in (np.inf, -np.inf):
+    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**62
+    if not usable:  # NaN compares false
         raise DataError(f"{what} must be a whole number; found {value!r}. Correct it in the recording.")
     return round(value)
 

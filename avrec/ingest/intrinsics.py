@@ -12,6 +12,7 @@ from avrec.ingest.checks import integer, number
 
 __all__ = ["camera_from_keys"]
 
+_LARGEST_SIDE = 65_536
 _RADIAL_TERMS = {  # how many of k1, k2, ... each model has
     "PINHOLE": 0,
     "SIMPLE_PINHOLE": 0,
@@ -51,7 +52,7 @@ def camera_from_keys(
         width, height = measure()
     else:
         width, height = integer(given("w"), f"w of {what}"), integer(given("h"), f"h of {what}")
-    if width <= 0 or height <= 0:
+    if not (0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE):
         raise DataError(f"The picture size of {what} is {width}x{height}. Give its real w and h.")
 
     focal_x = _focal(given("fl_x"), given("camera_angle_x"), width, f"fl_x of {what}")

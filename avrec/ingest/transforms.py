@@ -217,9 +217,10 @@ def _lidar_records(content: Mapping[str, Any], path: Path) -> list[dict[str, Any
         file_path = path.parent / entry["file_path"]
         sweeps.append(
             {
-                "name": str(entry.get("lidar", "lidar")),
+                "name": str(entry.get("name", "lidar")),
                 "timestamp_us": stamp,
                 "world_from_lidar": rigid_matrix(entry.get("transform_matrix"), f"transform_matrix of {what}"),
+                "rig_from_lidar": _optional_matrix(entry, "rig_from_lidar", what),
                 "source": str(file_path),
                 "load": point_loader(file_path, [str(field) for field in fields], stamp),
             }
@@ -230,10 +231,16 @@ def _lidar_records(content: Mapping[str, Any], path: Path) -> list[dict[str, Any
     return sorted(sweeps, key=lambda sweep: int(sweep["timestamp_us"]))
 
 
+def _optional_matrix(entry: Mapping[str, Any], key: str, what: str) -> Float64 | None:
+    return None if entry.get(key) is None else rigid_matrix(entry[key], f"{key} of {what}")
+
+
 def _sweep(record: dict[str, Any], ego: Trajectory) -> LidarSweep:
-    """One sweep, mounted so that its recorded pose at its own stamp is kept exactly."""
-    world_from_rig = ego.at(record["timestamp_us"], outside="extrapolate")
-    rig_from_lidar = invert(world_from_rig) @ record["world_from_lidar"]
+    """One sweep; without a mounting in the file, one that keeps its recorded pose at its own stamp exactly."""
+    rig_from_lidar = record["rig_from_lidar"]
+    if rig_from_lidar is None:
+        world_from_rig = ego.at(record["timestamp_us"], outside="extrapolate")
+        rig_from_lidar = invert(world_from_rig) @ record["world_from_lidar"]
     return LidarSweep(record["name"], record["timestamp_us"], rig_from_lidar, record["source"], record["load"])
 
 
