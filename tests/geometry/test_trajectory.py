@@ -171,9 +171,12 @@ def test_many_queries_are_fast():
     path = drive(1000)
     times = np.random.default_rng(0).uniform(*path.span_us, 100_000)
     for interpolation in ("linear", "hermite"):
-        start = time.perf_counter()
-        path.at(times, interpolation=interpolation)
-        assert time.perf_counter() - start < 1.0
+        spent = []
+        for _ in range(3):  # processor time and the best of three: other work on the machine must not count
+            start = time.process_time()
+            path.at(times, interpolation=interpolation)
+            spent.append(time.process_time() - start)
+        assert min(spent) < 1.0
 
 
 def test_rounded_rotations_are_repaired_and_inputs_are_copied():
