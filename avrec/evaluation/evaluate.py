@@ -18,6 +18,7 @@ from avrec.evaluation.baselines import half_size_and_back, nearest_frame
 from avrec.evaluation.metrics import gmsd, masked_psnr, psnr, ssim
 from avrec.evaluation.scores import Difficulty, Evaluation, FrameScore, mean_of
 from avrec.evaluation.sheet import SheetRow, write_sheet
+from avrec.evaluation.street import evaluate_street
 from avrec.progress import NO_PROGRESS, Progress
 from avrec.rendering import Shot, render
 from avrec.rendering.shot import Backend
@@ -38,6 +39,7 @@ def evaluate(
     downscale: float | None = None,
     sheet: str | Path | None = None,
     sheet_rows: int = 8,
+    street: bool = True,
     backend: Backend = "auto",
     progress: Progress = NO_PROGRESS,
 ) -> Evaluation:
@@ -53,6 +55,7 @@ def evaluate(
         downscale: compare at the recorded size divided by this; None for the size the scene was made at.
         sheet: where to write a picture sheet.
         sheet_rows: frames on the sheet, spread evenly.
+        street: also compare with the truth of a synthetic street, where the drive has it (see `evaluate_street`).
         backend: which rasteriser.
         progress: told about every frame.
 
@@ -90,6 +93,8 @@ def evaluate(
             rows.append(SheetRow(caption, recorded, shot.rgb_uint8))
         progress.update(position + 1, psnr=score.psnr)
     written = None if sheet is None else write_sheet(sheet, rows)
+    has_truth = street and (drive.source / "truth" / "truth.json").is_file()
+    beside = evaluate_street(scene, drive.source, downscale=scale, backend=backend) if has_truth else None
     result = Evaluation(
         scene=scene.name,
         drive=drive.name,
@@ -100,6 +105,7 @@ def evaluate(
             half_size_psnr=mean_of(half_scores),
         ),
         sheet=written,
+        street=beside,
     )
     progress.finish(f"{result.psnr:.2f} dB over {len(held)} held-out frames")
     return result
