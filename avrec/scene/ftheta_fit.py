@@ -46,29 +46,35 @@ def fit_ftheta(camera: Camera) -> FThetaFit:
     Raises:
         DataError: hardly any pixel of the camera has a ray.
     """
-    if isinstance(camera, FThetaCamera) and camera.pixeldist_to_angle_poly[1] and camera.angle_to_pixeldist_poly[1]:
-        return FThetaFit(camera, 0.0, 0.0)
+    if isinstance(camera, FThetaCamera):
+        missing = not camera.pixeldist_to_angle_poly[1] or not camera.angle_to_pixeldist_poly[1]
+        return FThetaFit(_completed(camera) if missing else camera, 0.0, 0.0)
     pixels, rays = _samples(camera)
     angle = np.arctan2(np.hypot(rays[:, 0], rays[:, 1]), rays[:, 2])
     across = rays[:, :2] / np.maximum(np.hypot(rays[:, 0], rays[:, 1]), 1e-300)[:, None]
     center, linear, forward = _fit_forward(pixels, angle, across)
     backward = _fit_backward(pixels, angle, center, linear, forward)
-    fitted = FThetaCamera(
-        width=camera.width,
-        height=camera.height,
-        principal_point=(center[0], center[1]),
-        reference_poly=ANGLE_TO_PIXELDIST,
-        pixeldist_to_angle_poly=(0.0, *backward),
-        angle_to_pixeldist_poly=(0.0, *forward),
-        max_angle=min(float(angle.max()) * (1 + 1e-6) + 1e-6, np.pi),  # the corner itself must be inside
-        linear_cde=(linear[0], linear[1], linear[2]),
-    )
-    if isinstance(camera, FThetaCamera):  # only its second polynomial was missing
-        return FThetaFit(_completed(camera, pixels, angle), 0.0, 0.0)
-    candidates = [_measured(fitted, pixels, rays)]
-    if backward[0] > 0:
-        candidates.append(_measured(replace(fitted, reference_poly=PIXELDIST_TO_ANGLE), pixels, rays))
-    return min(candidates, key=lambda fit: fit.rms_px)
+    fits = []
+    for reference, slope in ((ANGLE_TO_PIXELDIST, forward[0]), (PIXELDIST_TO_ANGLE, backward[0])):
+        if slope > 0:
+            candidate = FThetaCamera(
+                width=camera.width,
+                height=camera.height,
+                principal_point=(center[0], center[1]),
+                reference_poly=reference,
+                pixeldist_to_angle_poly=(0.0, *backward),
+                angle_to_pixeldist_poly=(0.0, *forward),
+                max_angle=min(float(angle.max()) * (1 + 1e-6) + 1e-6, np.pi),  # the corner itself must be inside
+                linear_cde=(linear[0], linear[1], linear[2]),
+            )
+            fits.append(_measured(candidate, pixels, rays))
+    best = min(fits, key=lambda fit: fit.rms_px, default=None)
+    if best is None or not np.isfinite(best.rms_px):
+        raise DataError(
+            f"No f-theta camera comes near this {camera.MODEL} camera ({camera.width}x{camera.height}); "
+            "check its calibration."
+        )
+    return replace(best, camera=_completed(best.camera))
 
 
 def _samples(camera: Camera) -> tuple[Float64, Float64]:
@@ -123,17 +129,23 @@ def _radius(pixels: Float64, center: Float64, linear: Float64) -> Float64:
     return radius
 
 
-def _completed(camera: FThetaCamera, pixels: Float64, angle: Float64) -> FThetaCamera:
-    """An f-theta camera with its missing polynomial fitted as the inverse of its reference."""
-    radius = _radius(pixels, np.array(camera.principal_point), np.array(camera.linear_cde))
+def _completed(camera: FThetaCamera) -> FThetaCamera:
+    """The camera with its second polynomial fitted as the inverse of its reference, over all of the image."""
+    corners = np.array([(x, y) for x in (0.0, camera.width) for y in (0.0, camera.height)])
+    reach = float(_radius(corners, np.array(camera.principal_point), np.array(camera.linear_cde)).max())
     forward = camera.reference_poly == ANGLE_TO_PIXELDIST
-    known, wanted = (radius, angle) if forward else (angle, radius)
-    powers = (known / known.max())[:, None] ** np.arange(1, _TERMS + 1)
-    terms = np.linalg.lstsq(powers, wanted, rcond=None)[0] / known.max() ** np.arange(1, _TERMS + 1)
-    missing = (0.0, *(float(term) for term in terms))
+    known = np.linspace(0, camera.limit_angle if forward else reach, 500)
+    wanted = np.polynomial.polynomial.polyval(
+        known, camera.angle_to_pixeldist_poly if forward else camera.pixeldist_to_angle_poly
+    )
+    keep = wanted <= (reach if forward else camera.limit_angle)
+    known, wanted = known[keep], wanted[keep]
+    powers = (wanted / wanted[-1])[:, None] ** np.arange(1, _TERMS + 1)
+    terms = np.linalg.lstsq(powers, known, rcond=None)[0] / wanted[-1] ** np.arange(1, _TERMS + 1)
+    second = (0.0, *(float(term) for term in terms))
     if forward:
-        return replace(camera, pixeldist_to_angle_poly=missing)
-    return replace(camera, angle_to_pixeldist_poly=missing)
+        return replace(camera, pixeldist_to_angle_poly=second)
+    return replace(camera, angle_to_pixeldist_poly=second)
 
 
 def _measured(fitted: FThetaCamera, pixels: Float64, rays: Float64) -> FThetaFit:

@@ -148,7 +148,7 @@ def _half(values: NDArray[np.floating]) -> NDArray[np.float16]:
 def _storable_quaternions(quaternions: Float32) -> Float32:
     """As they are, but normalised where half precision would lose their direction to under- or overflow."""
     squared = np.einsum("ni,ni->n", quaternions, quaternions, dtype=np.float64)
-    extreme = ((squared < 1e-2) | (squared > 1e6)) & (squared > 0)
+    extreme = ((squared < 1e-4) | (squared > 1e8)) & (squared > 0)
     if not extreme.any():
         return quaternions
     scale = np.where(extreme, 1.0 / np.sqrt(np.where(extreme, squared, 1.0)), 1.0)

@@ -46,7 +46,7 @@ def rig_trajectories(
     Args:
         scene: the scene.
         sequence_id: base name of the package.
-        fitted: f-theta model of every camera; CARLA reads no other.
+        fitted: f-theta models of the cameras to write; CARLA reads no other model.
         center: float64 [3], what was subtracted from the volume's positions, world frame.
     """
     world_to_nre = np.eye(4)
@@ -54,7 +54,7 @@ def rig_trajectories(
     frames = {
         camera_key(name, sequence_id): frame_intervals_us(sensor, scene.frames[name])
         for name, sensor in scene.cameras.items()
-        if name in scene.frames
+        if name in scene.frames and name in fitted
     }
     knots, poses = _covering_path(scene.ego, list(frames.values()))
     frame_poses = {key: scene.ego.at(times, outside="extrapolate").tolist() for key, times in frames.items()}
@@ -71,6 +71,7 @@ def rig_trajectories(
     calibrations = {
         camera_key(name, sequence_id): _calibration(sensor, index, sequence_id, fitted[name])
         for index, (name, sensor) in enumerate(scene.cameras.items())
+        if name in fitted
     }
     return {
         "world_to_nre": {"matrix": world_to_nre.tolist()},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from avrec.drive import CameraSensor
 from avrec.errors import DataError, OutputError
 from avrec.gaussians import Gaussians
 from avrec.scene.arrays import write_array
@@ -27,6 +29,7 @@ MANIFEST = "manifest.json"
 RECORD = "avrec/scene.json"
 NUREC_VOLUME = "volume.nurec"
 
+_LOG = logging.getLogger(__name__)
 _CHECK_ROWS = 1 << 15
 
 
@@ -47,8 +50,9 @@ def write_scene(scene: Scene, path: Path, *, overwrite: bool = False) -> None:
     names = array_names(scene)
     record = dump_json(encode_scene(scene, names), what="scene")
     center = volume_center(scene.static)
-    fits = {name: fit_ftheta(sensor.model) for name, sensor in scene.cameras.items()}
-    rig = rig_trajectories(scene, sequence_id, {name: fit.camera for name, fit in fits.items()}, center)
+    fits = {name: _fitted(name, sensor) for name, sensor in scene.cameras.items()}
+    copies = {name: fit.camera for name, fit in fits.items() if fit is not None}
+    rig = rig_trajectories(scene, sequence_id, copies, center)
     with PackageWriter(path, overwrite=overwrite) as package:
         package.add(ROOT_LAYER, root_layer().encode("ascii"))
         low, high = write_nurec(package, NUREC_VOLUME, scene.static, center)
@@ -67,8 +71,17 @@ def write_scene(scene: Scene, path: Path, *, overwrite: bool = False) -> None:
         package.add(MANIFEST, dump_json(manifest, what="manifest", indent=1))
 
 
+def _fitted(name: str, sensor: CameraSensor) -> FThetaFit | None:
+    """F-theta copy of a camera; an odd lens must not keep hours of work from being saved, so it goes without."""
+    try:
+        return fit_ftheta(sensor.model)
+    except DataError as error:
+        _LOG.warning("camera %s is left out of rig_trajectories.json: %s", name, error)
+        return None
+
+
 def _manifest(
-    scene: Scene, sequence_id: str, fits: dict[str, FThetaFit], world_to_nre_translation: list[float]
+    scene: Scene, sequence_id: str, fits: dict[str, FThetaFit | None], world_to_nre_translation: list[float]
 ) -> dict[str, Any]:
     """What the package is, how it came about, and which of its values are copies or stand-ins."""
     assumed = {"rig_bbox": f"an ordinary car of {RIG_BOX['dim']} m: the recording knows no vehicle size"}
@@ -78,7 +91,7 @@ def _manifest(
     if unknown:
         assumed["shutter"] = f"global for {', '.join(unknown)}: the recording says nothing"
     cameras = {
-        name: {"ftheta_rms_px": fit.rms_px, "ftheta_max_px": fit.max_px, "reference": str(fit.camera.reference_poly)}
+        name: None if fit is None else {"ftheta_rms_px": fit.rms_px, "ftheta_max_px": fit.max_px}
         for name, fit in fits.items()
     }
     actors = {key: len(cloud) for key, cloud in scene.actors.items()}
