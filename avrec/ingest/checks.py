@@ -45,7 +45,7 @@ def rigid_matrix(value: Any, what: str) -> Float64:
     rows = 3 if isinstance(value, (list, tuple)) and len(value) == 3 else 4
     matrix[:rows] = finite_array(value, (rows, 4), what)
     rotation = matrix[:3, :3]
-    deviation = np.abs(rotation @ rotation.T - np.eye(3)).max()
+    deviation = np.abs(rotation @ rotation.T - np.eye(3)).max() if np.abs(rotation).max() < 2 else np.inf
     if deviation > 1e-2 or np.linalg.det(rotation) < 0:
         raise DataError(
             f"{what} is not a rigid transform: its 3x3 part is scaled, skewed or mirrored. "
@@ -76,7 +76,7 @@ def integer(value: Any, what: str) -> int:
     usable = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**62
     if not usable:  # NaN compares false
         raise DataError(f"{what} must be a whole number; found {value!r}. Correct it in the recording.")
-    return round(value)
+    return int(round(value))
 
 
 def check_increasing(

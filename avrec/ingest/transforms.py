@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive import CameraSensor, Drive, Frame, LidarSweep, Track
+from avrec.drive import CameraSensor, Drive, Frame
 from avrec.errors import DataError
-from avrec.geometry import Anchor, Shutter, Trajectory, invert
-from avrec.ingest.checks import check_increasing, finite_array, integer, number, rigid_matrix
+from avrec.geometry import Shutter, Trajectory, invert
+from avrec.ingest.checks import check_increasing, rigid_matrix
 from avrec.ingest.ground import camera_height_m
 from avrec.ingest.images import image_loader
-from avrec.ingest.point_files import point_loader
 from avrec.ingest.rig import (
     NOMINAL_CAMERA_HEIGHT_M,
     CameraPath,
@@ -25,7 +24,15 @@ from avrec.ingest.rig import (
     reference_camera,
     rig_from_reference,
 )
-from avrec.ingest.transforms_file import FrameRecord, load_json, read_frame_records, records, table
+from avrec.ingest.transforms_extras import (
+    read_anchor,
+    read_map_path,
+    read_sweep_records,
+    read_tracks,
+    read_trajectory,
+    sweep_on_rig,
+)
+from avrec.ingest.transforms_file import FrameRecord, load_json, read_frame_records, table
 
 __all__ = ["read_transforms"]
 
@@ -48,7 +55,7 @@ def read_transforms(path: Path) -> Drive:
     notes: list[str] = []
     by_camera = _by_camera(read_frame_records(content, path, notes), path)
     paths = {name: _camera_path(frames) for name, frames in by_camera.items()}
-    lidars = _lidar_records(content, path)
+    lidars = read_sweep_records(content, path)
 
     given = _given_mountings(content, path)
     ego = _given_ego(content, path)
@@ -66,7 +73,7 @@ def read_transforms(path: Path) -> Drive:
         )
     _note_cameras(by_camera, notes)
     _note_gaps(ego, notes)
-    drive_tracks = _tracks(content, path)
+    drive_tracks = read_tracks(content, path)
     kind = "rig-extended transforms.json" if "camera" in content["frames"][0] else "plain nerfstudio transforms.json"
     return Drive(
         name=str(content.get("name") or path.resolve().parent.name),
@@ -75,10 +82,10 @@ def read_transforms(path: Path) -> Drive:
         cameras=cameras,
         frames={name: _frames(name, entries) for name, entries in by_camera.items()},
         ego=ego,
-        sweeps=tuple(_sweep(record, ego) for record in lidars),
+        sweeps=tuple(sweep_on_rig(record, ego) for record in lidars),
         tracks=drive_tracks,
-        anchor=_anchor(content, path),
-        map_path=_map_path(content, path, notes),
+        anchor=read_anchor(content, path),
+        map_path=read_map_path(content, path, notes),
         notes=(f"Recognised {kind}.", *notes),
     )
 
@@ -109,7 +116,7 @@ def _camera_path(frames: list[FrameRecord]) -> CameraPath:
 
 def _given_ego(content: Mapping[str, Any], path: Path) -> Trajectory | None:
     entry = table(content, "ego", path)
-    return None if entry is None else _trajectory(entry, "world_from_rig", f"ego in {path}")
+    return None if entry is None else read_trajectory(entry, "world_from_rig", f"ego in {path}")
 
 
 def _given_mountings(content: Mapping[str, Any], path: Path) -> dict[str, Mounting]:
@@ -119,18 +126,6 @@ def _given_mountings(content: Mapping[str, Any], path: Path) -> dict[str, Mounti
             matrix = rigid_matrix(entry["rig_from_camera"], f"rig_from_camera of {name} in {path}")
             given[name] = Mounting(matrix, 0.0, 0.0)
     return given
-
-
-def _trajectory(entry: Mapping[str, Any], key: str, what: str) -> Trajectory:
-    stamps, matrices = entry.get("timestamps_us"), entry.get(key)
-    if not isinstance(stamps, list) or not isinstance(matrices, list) or len(stamps) != len(matrices) or not stamps:
-        raise DataError(
-            f"{what} needs as many {key} matrices as timestamps_us, at least one. Complete it or remove it."
-        )
-    times = np.array([integer(stamp, f"timestamps_us of {what}") for stamp in stamps], dtype=np.int64)
-    check_increasing(times, what)
-    poses = [rigid_matrix(matrix, f"{key} {index} of {what}") for index, matrix in enumerate(matrices)]
-    return Trajectory(times, np.stack(poses))
 
 
 def _derive_rig(
@@ -203,79 +198,3 @@ def _frames(camera: str, entries: list[FrameRecord]) -> tuple[Frame, ...]:
         )
         for index, entry in enumerate(entries)
     )
-
-
-def _lidar_records(content: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
-    """Sweeps in time order: name, timestamp_us, world_from_lidar, source and load."""
-    sweeps = []
-    for index, entry in enumerate(records(content, "lidars", path)):
-        what = f"lidar sweep {index} in {path}"
-        fields = entry.get("fields", ["x", "y", "z", "intensity"])
-        if not isinstance(entry.get("file_path"), str) or not isinstance(fields, list) or not fields:
-            raise DataError(f"The {what} needs a file_path and a list of fields. Complete it or remove it.")
-        stamp = integer(entry.get("timestamp_us"), f"timestamp_us of {what}")
-        file_path = path.parent / entry["file_path"]
-        sweeps.append(
-            {
-                "name": str(entry.get("name", "lidar")),
-                "timestamp_us": stamp,
-                "world_from_lidar": rigid_matrix(entry.get("transform_matrix"), f"transform_matrix of {what}"),
-                "rig_from_lidar": _optional_matrix(entry, "rig_from_lidar", what),
-                "source": str(file_path),
-                "load": point_loader(file_path, [str(field) for field in fields], stamp),
-            }
-        )
-    for name in {sweep["name"] for sweep in sweeps}:
-        stamps = np.array([sweep["timestamp_us"] for sweep in sweeps if sweep["name"] == name], dtype=np.int64)
-        check_increasing(stamps, f"lidar {name} in {path}")
-    return sorted(sweeps, key=lambda sweep: int(sweep["timestamp_us"]))
-
-
-def _optional_matrix(entry: Mapping[str, Any], key: str, what: str) -> Float64 | None:
-    return None if entry.get(key) is None else rigid_matrix(entry[key], f"{key} of {what}")
-
-
-def _sweep(record: dict[str, Any], ego: Trajectory) -> LidarSweep:
-    """One sweep; without a mounting in the file, one that keeps its recorded pose at its own stamp exactly."""
-    rig_from_lidar = record["rig_from_lidar"]
-    if rig_from_lidar is None:
-        world_from_rig = ego.at(record["timestamp_us"], outside="extrapolate")
-        rig_from_lidar = invert(world_from_rig) @ record["world_from_lidar"]
-    return LidarSweep(record["name"], record["timestamp_us"], rig_from_lidar, record["source"], record["load"])
-
-
-def _tracks(content: Mapping[str, Any], path: Path) -> tuple[Track, ...]:
-    tracks = []
-    for index, entry in enumerate(records(content, "tracks", path)):
-        name = str(entry.get("id", index))
-        what = f"track {name} in {path}"
-        size = finite_array(entry.get("size_m"), (3,), f"size_m of {what}")
-        if (size <= 0).any():
-            raise DataError(f"The size of {what} is {size.tolist()}. Give length, width and height in metres.")
-        label = str(entry.get("class", entry.get("label", "unknown")))
-        tracks.append(Track(name, label, size, _trajectory(entry, "world_from_box", what)))
-    names = [track.id for track in tracks]
-    repeated = {name for name in names if names.count(name) > 1}
-    if repeated:
-        raise DataError(f"The track id {sorted(repeated)[0]} in {path} is used twice. Give each actor its own id.")
-    return tuple(tracks)
-
-
-def _anchor(content: Mapping[str, Any], path: Path) -> Anchor | None:
-    entry = table(content, "anchor", path)
-    if entry is None:
-        return None
-    latitude = number(entry.get("latitude"), f"anchor.latitude in {path}")
-    longitude = number(entry.get("longitude"), f"anchor.longitude in {path}")
-    return Anchor(latitude, longitude, number(entry.get("altitude", 0.0), f"anchor.altitude in {path}"))
-
-
-def _map_path(content: Mapping[str, Any], path: Path, notes: list[str]) -> Path | None:
-    name = content.get("map")
-    if not isinstance(name, str):
-        return None
-    map_path = path.parent / name
-    if map_path.is_file():
-        return map_path
-    notes.append(f"The map {name} is named but does not exist.")
-    return None
