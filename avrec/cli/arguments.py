@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ __all__ = [
     "ScenePath",
     "parse_frames",
     "parse_names",
+    "parse_numbers",
     "refuse_existing",
 ]
 
@@ -52,6 +54,21 @@ def parse_names(text: str | None, option: str) -> list[str] | None:
             f"{option} has an empty name in '{text}'. Write names with commas between: {option} left,right"
         )
     return names
+
+
+def parse_numbers(text: str | None, option: str) -> tuple[float, ...]:
+    """Split ``"1.5,-3"``; None is no number.
+
+    Raises:
+        AvrecError: not finite numbers.
+    """
+    try:
+        numbers = tuple(float(part) for part in text.split(",")) if text is not None else ()
+    except ValueError:
+        numbers = (math.nan,)
+    if not all(math.isfinite(number) for number in numbers):
+        raise AvrecError(f"{option} '{text}' is not a list of numbers. Write it as {option} 1.5,3")
+    return numbers
 
 
 def parse_frames(text: str | None) -> slice | None:

@@ -60,8 +60,24 @@ def _say_figures(figures: Mapping[str, Any]) -> None:
     hard = figures["difficulty"]
     nearest, half = _number(hard["nearest_frame_psnr"], 0, 1), _number(hard["half_size_psnr"], 0, 1)
     say(f"For comparison: the nearest recorded frame scores {nearest} dB, the frame itself at half size {half} dB.")
+    if figures.get("street"):
+        _say_street(figures["street"])
     if figures.get("sheet"):
         say(f"Picture sheet: {figures['sheet']}")
+
+
+def _say_street(street: Mapping[str, Any]) -> None:
+    """What only a synthetic street can tell."""
+    for shift, row in street.get("shifts", {}).items():
+        say(f"Seen from {shift} m beside the path, against the truth: {_number(row['psnr'], 0, 2)} dB.")
+    sentences = {
+        "cars": "Inside the masks of moving cars",
+        "people": "Inside the masks of moving people",
+        "removed": "Behind what moves, once it is removed, against the truth",
+    }
+    for key, sentence in sentences.items():
+        if key in street:
+            say(f"{sentence}: {_number(street[key]['psnr'], 0, 2)} dB.")
 
 
 def _number(value: float | None, width: int, digits: int) -> str:

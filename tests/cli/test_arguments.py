@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avrec.cli.arguments import parse_frames, parse_names
-from avrec.errors import AvrecError
+from avrec.cli.arguments import parse_frames, parse_names, parse_numbers, refuse_existing
+from avrec.errors import AvrecError, OutputError
 
 
 @pytest.mark.parametrize(
@@ -45,3 +47,18 @@ def test_empty_names_are_refused() -> None:
     for text in ("", "a,,b", "a,"):
         with pytest.raises(AvrecError, match="--cameras"):
             parse_names(text, "--cameras")
+
+
+def test_numbers() -> None:
+    assert parse_numbers("1.5,-3", "--shifts") == (1.5, -3.0)
+    assert parse_numbers(None, "--shifts") == ()
+    for text in ("", "a", "1,,2", "nan", "inf"):
+        with pytest.raises(AvrecError, match="--shifts"):
+            parse_numbers(text, "--shifts")
+
+
+def test_an_existing_output_is_kept_unless_given_up(tmp_path: Path) -> None:
+    refuse_existing(tmp_path / "new.png", overwrite=False)
+    refuse_existing(tmp_path, overwrite=True)
+    with pytest.raises(OutputError, match="--overwrite"):
+        refuse_existing(tmp_path, overwrite=False)

@@ -88,6 +88,7 @@ def synthesise_street(
     pose_noise_m: float = 0.0,
     noise_seed: int | None = None,
     workers: int | None = None,
+    overwrite: bool = False,
     progress: Progress = NO_PROGRESS,
 ) -> StreetReport:
     """Render a street and write it as a recorded drive: ``transforms.json``, images, lidar, map, truth beside them.
@@ -114,6 +115,7 @@ def synthesise_street(
         pose_noise_m: the same for position, metres.
         noise_seed: of the pose noise; ``seed`` by default.
         workers: processes; all usable cores by default.
+        overwrite: replace a street that is there already, once the new one is complete; nothing but a street.
         progress: hears how far the rendering is.
 
     Raises:
@@ -130,7 +132,10 @@ def synthesise_street(
     _check(plan)
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out} exists already. Remove it or name another folder.")
+        if not overwrite:
+            raise OutputError(f"{out} exists already. Remove it, name another folder, or ask for it to be overwritten.")
+        if not all((out / name).is_file() for name in ("transforms.json", "map.json")):
+            raise OutputError(f"{out} exists and is no synthetic street, so it stays. Name another folder.")
     partial = out.parent / f".{out.name}.partial-{os.getpid()}"
     street = plan.street()
     try:
@@ -145,9 +150,11 @@ def synthesise_street(
         progress.start("Rendering the street", jobs)
         record_all(plan, partial, min(workers or usable_cores(), jobs), lambda count: progress.update(count))
         difficulty = street_difficulty(partial)
+        old = out.parent / f".{out.name}.old-{os.getpid()}"
         if out.exists():
-            out.rmdir()
+            out.rename(old)
         partial.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"The street cannot be written to {out}: {error.strerror or error}.") from error
     finally:
