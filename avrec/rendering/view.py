@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from avrec.errors import DataError
 from avrec.geometry import Camera, Offset, Trajectory
 from avrec.raster.view import View
 
-__all__ = ["Rig", "camera_at_size", "line_times_us", "present_actors", "sensor_named", "view_for"]
+__all__ = ["Rig", "camera_at_size", "middle_us", "present_actors", "sensor_named", "view_for"]
 
 Float64 = NDArray[np.float64]
 
@@ -75,7 +75,10 @@ def view_for(
     sensor = sensor_named(rig.cameras, camera)
     recorded = model or sensor.model
     sized = camera_at_size(recorded, width, height)
-    times, axis = line_times_us(sensor, time_us, recorded, sized, rolling_shutter=rolling_shutter)
+    offsets, axis = sensor.shutter.resized_line_times_us(
+        (recorded.width, recorded.height), (sized.width, sized.height), rolling=rolling_shutter
+    )
+    times = time_us + offsets
     _check_time(rig.ego, time_us)
     world_from_rig = rig.ego.at(times, outside="extrapolate")
     rig_from_offset = np.eye(4) if offset is None else offset.rig_from_offset
@@ -94,14 +97,9 @@ def view_for(
     )
 
 
-def line_times_us(
-    sensor: CameraSensor, time_us: int, recorded: Camera, sized: Camera, *, rolling_shutter: bool = True
-) -> tuple[Float64, Literal["rows", "columns", "none"]]:
-    """Exposure time of each line of a picture, float64 [L] microseconds, and the axis the lines run along."""
-    offsets, axis = sensor.shutter.resized_line_times_us(
-        (recorded.width, recorded.height), (sized.width, sized.height), rolling=rolling_shutter
-    )
-    return time_us + offsets, axis
+def middle_us(sensor: CameraSensor, time_us: int) -> float:
+    """Middle of a picture's readout that starts at ``time_us``."""
+    return time_us + float(sensor.shutter.line_times_us(sensor.model.width, sensor.model.height).mean())
 
 
 def present_actors(tracks: Sequence[Track], time_us: float) -> tuple[str, ...]:

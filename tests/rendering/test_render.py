@@ -9,8 +9,9 @@ import pytest
 
 from avrec.errors import AvrecError
 from avrec.gaussians import Gaussians
-from avrec.geometry import Offset, OpenCVFisheyeCamera
-from avrec.rendering import render, render_view
+from avrec.geometry import Offset, OpenCVFisheyeCamera, Shutter, ShutterDirection
+from avrec.rendering import render, render_view, view_for
+from avrec.rendering.shot import sky_background
 from tests.rendering.scenes import START_US, tiny_scene
 
 ONLY_SKY = {"static": Gaussians.empty(0), "actors": {}}
@@ -100,3 +101,14 @@ def test_render_view_repeats_a_shot_and_checks_its_actors() -> None:
 def test_unknown_output() -> None:
     with pytest.raises(AvrecError, match=r"rgba.*Choose from rgb"):
         render(tiny_scene(), "front", START_US, outputs=("rgba",))
+
+
+@pytest.mark.parametrize("direction", ["top_to_bottom", "right_to_left", "global"])
+def test_compiled_and_plain_sky_agree(direction: str) -> None:
+    scene = tiny_scene()
+    sensor = replace(scene.cameras["front"], shutter=Shutter(ShutterDirection(direction), 30_000))
+    view = view_for(replace(scene, cameras={"front": sensor}), "front", START_US)
+    compiled, plain = sky_background(scene, view), sky_background(scene, view, backend="reference")
+    assert compiled is not None
+    assert plain is not None
+    np.testing.assert_allclose(compiled, plain, atol=1e-5)
