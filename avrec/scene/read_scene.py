@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from avrec.errors import DataError
 from avrec.gaussians import Gaussians
 from avrec.scene.arrays import read_array
@@ -27,7 +29,8 @@ def read_scene(path: Path) -> Scene:
         if package.sha256(RECORD) != _digest(package, digests, RECORD):
             raise package.problem(f"its member {RECORD} is damaged (its SHA-256 is not the one in the manifest)")
         try:
-            parts, names = decode_scene(load_json(package.read(RECORD, limit=MAX_JSON_BYTES), what=RECORD))
+            with np.errstate(all="ignore"):  # absurd values overflow on the way to being refused
+                parts, names = decode_scene(load_json(package.read(RECORD, limit=MAX_JSON_BYTES), what=RECORD))
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
 

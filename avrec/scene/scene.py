@@ -23,6 +23,8 @@ Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
+_LONGEST_SHUTTER_US = 60_000_000
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Scene:
@@ -75,6 +77,10 @@ class Scene:
         for key, sensor in [*self.cameras.items(), *self.cameras_recorded.items()]:
             if sensor.name != key:
                 raise DataError(f"A scene lists the camera {sensor.name!r} under the name {key!r}; use the same name.")
+            if max(sensor.shutter.readout_us, sensor.shutter.exposure_us) > _LONGEST_SHUTTER_US:
+                raise DataError(
+                    f"The shutter of camera {key!r} takes more than a minute; give its times in microseconds."
+                )
         for camera, matrix in self.appearance.items():
             _check(f"appearance of {camera}", matrix, np.float64, (3, 4))
         for camera, times in self.frames.items():

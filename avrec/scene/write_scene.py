@@ -75,7 +75,7 @@ def _fitted(name: str, sensor: CameraSensor) -> FThetaFit | None:
     """F-theta copy of a camera; an odd lens must not keep hours of work from being saved, so it goes without."""
     try:
         return fit_ftheta(sensor.model)
-    except DataError as error:
+    except (DataError, np.linalg.LinAlgError) as error:
         _LOG.warning("camera %s is left out of rig_trajectories.json: %s", name, error)
         return None
 
