@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from avrec.cli.arguments import Count, DrivePath, Flag, FrameRange, OptionalNames, OutputPath, parse_frames, parse_names
+from avrec.cli.arguments import (
+    Count,
+    DrivePath,
+    Flag,
+    FrameRange,
+    OptionalNames,
+    OutputPath,
+    parse_frames,
+    parse_names,
+    refuse_existing,
+)
 from avrec.cli.console import print_json, reporting, say
 
 __all__ = ["reconstruct"]
@@ -52,6 +62,7 @@ def reconstruct(
         overwrite: replace a scene that is there already.
         json: print the outcome as JSON.
     """
+    refuse_existing(output, overwrite=overwrite or resume)
     from avrec.ingest import open_drive
     from avrec.reconstruction import reconstruct as run
 
