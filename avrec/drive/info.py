@@ -38,13 +38,15 @@ class DriveInfo:
 def summarise(drive: Drive) -> dict[str, Any]:
     """Figures about a drive as plain values that JSON can hold; nothing is read from disk.
 
-    Speeds are those of the rig between the knots of its path.
+    Path and speeds are those of the rig between the first and the last frame.
     """
     times = [frame.timestamp_us for frames in drive.frames.values() for frame in frames]
     start_us, end_us = (min(times), max(times)) if times else drive.ego.span_us
-    moved = np.linalg.norm(np.diff(drive.ego.poses[:, :3, 3], axis=0), axis=1)
-    seconds = np.diff(drive.ego.timestamps_us) / 1e6
-    speeds = moved / np.maximum(seconds, 1e-6)
+    knots = np.unique(np.clip(drive.ego.timestamps_us, start_us, end_us))
+    positions = drive.ego.at(knots, outside="hold")[:, :3, 3]
+    moved = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+    seconds = np.diff(knots) / 1e6
+    speeds = moved / seconds
     moving = [track for track in drive.tracks if track.moving]
     return {
         "name": drive.name,

@@ -73,10 +73,9 @@ def integer(value: Any, what: str) -> int:
     Raises:
         DataError: not a whole number, or beyond what 62 bits hold.
     """
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**62
-    if not usable:  # NaN compares false
-        raise DataError(f"{what} must be a whole number; found {value!r}. Correct it in the recording.")
-    return int(round(value))
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**62:  # false for NaN
+        return round(value)
+    raise DataError(f"{what} must be a whole number; found {value!r}. Correct it in the recording.")
 
 
 def check_increasing(

@@ -10,12 +10,18 @@ from numpy.typing import NDArray
 
 from avrec.geometry import Trajectory, exp_so3, invert, log_so3, transform_from
 
-__all__ = ["CameraPath", "Mounting", "merge_ego", "mount", "reference_camera", "rig_from_reference"]
+__all__ = [
+    "CameraPath",
+    "Mounting",
+    "merge_ego",
+    "mount",
+    "reference_camera",
+    "rig_from_reference",
+]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
-NOMINAL_CAMERA_HEIGHT_M = 1.6
 _LARGEST_AXIS_ANGLE = np.radians(20.0)  # a camera that looks this close to the motion counts as looking forward
 _SHORTEST_STEP_M = 0.3  # below this, pose noise decides the direction of a step
 _CLOSEST_KNOTS_US = 5_000  # pose noise over a shorter time would look like a jump in speed

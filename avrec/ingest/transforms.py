@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ from numpy.typing import NDArray
 
 from avrec.drive import CameraSensor, Drive, Frame
 from avrec.errors import DataError
-from avrec.geometry import Shutter, Trajectory, invert
+from avrec.geometry import Anchor, Shutter, Trajectory, geodetic_from_local, invert, transform_from
 from avrec.ingest.checks import check_increasing, rigid_matrix
 from avrec.ingest.ground import camera_height_m
 from avrec.ingest.images import image_loader
+from avrec.ingest.recipes import load_recipe
 from avrec.ingest.rig import (
-    NOMINAL_CAMERA_HEIGHT_M,
     CameraPath,
     Mounting,
     merge_ego,
@@ -39,6 +40,7 @@ __all__ = ["read_transforms"]
 Float64 = NDArray[np.float64]
 
 _LONG_GAP_US = 5_000_000
+_FAR_M = 10_000.0
 
 
 def read_transforms(path: Path) -> Drive:
@@ -75,7 +77,7 @@ def read_transforms(path: Path) -> Drive:
     _note_gaps(ego, notes)
     drive_tracks = read_tracks(content, path)
     kind = "rig-extended transforms.json" if "camera" in content["frames"][0] else "plain nerfstudio transforms.json"
-    return Drive(
+    drive = Drive(
         name=str(content.get("name") or path.resolve().parent.name),
         source=path,
         layout="transforms",
@@ -87,6 +89,28 @@ def read_transforms(path: Path) -> Drive:
         anchor=read_anchor(content, path),
         map_path=read_map_path(content, path, notes),
         notes=(f"Recognised {kind}.", *notes),
+    )
+    return _near_origin(drive)
+
+
+def _near_origin(drive: Drive) -> Drive:
+    """The drive in a world that starts near the ego, as float32 cannot hold map coordinates to the millimetre."""
+    start = drive.ego.poses[0, :3, 3]
+    if np.linalg.norm(start) < _FAR_M:
+        return drive
+    shift = np.rint(start)
+    moved = transform_from(np.eye(3), -shift)
+    anchor = drive.anchor
+    if anchor is not None:
+        latitude, longitude, altitude = geodetic_from_local(anchor, shift)
+        anchor = Anchor(float(latitude), float(longitude), float(altitude))
+    place = ", ".join(f"{value:.0f}" for value in shift)
+    return replace(
+        drive,
+        ego=drive.ego.transformed(moved),
+        tracks=tuple(replace(track, world_from_box=track.world_from_box.transformed(moved)) for track in drive.tracks),
+        anchor=anchor,
+        notes=(*drive.notes, f"The world's origin was moved to ({place}) m of the recording, near the first pose."),
     )
 
 
@@ -140,7 +164,7 @@ def _derive_rig(
         notes.append(f"The ego's path follows camera {reference}.")
     else:
         measured = camera_height_m(anchor_path, lidars)
-        height = NOMINAL_CAMERA_HEIGHT_M if measured is None else measured
+        height = load_recipe("transforms")["rig"]["camera_height_m"] if measured is None else measured
         rig_from_camera, how = rig_from_reference(anchor_path, height)
         cue = "seen by the lidar" if measured is not None else "assumed"
         notes.append(

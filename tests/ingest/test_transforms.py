@@ -220,3 +220,18 @@ def test_plain_nerfstudio_file_loads_with_made_up_times(tmp_path: Path) -> None:
     assert any("one camera" in note for note in drive.notes)
     motion = np.linalg.norm(np.diff(drive.ego.poses[:, :3, 3], axis=0), axis=1)
     np.testing.assert_allclose(motion, motion[0], rtol=1e-6)
+
+
+def test_map_coordinates_are_brought_near_the_origin(tmp_path: Path) -> None:
+    content = transforms_content(turning_ego())
+    far = np.array([691_600.25, 5_334_700.5, 519.0])
+    for entry in content["frames"]:
+        for key in ("transform_matrix", "transform_matrix_end"):
+            entry[key] = (np.array(entry[key]) + np.c_[np.zeros((4, 3)), [*far, 0.0]]).tolist()
+    content["anchor"] = {"latitude": 0.0, "longitude": 11.0, "altitude": 0.0}
+    drive = open_drive(write_transforms(tmp_path, content))
+    near = turning_ego()(drive.ego.timestamps_us)
+    np.testing.assert_allclose(drive.ego.poses[:, :3, 3], near[:, :3, 3] + far - np.rint(far), atol=1e-6)
+    assert any("origin was moved to (691600, 5334700, 519) m" in note for note in drive.notes)
+    assert drive.anchor is not None
+    assert drive.anchor.latitude_deg == pytest.approx(48.0, abs=0.5)
