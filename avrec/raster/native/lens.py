@@ -36,7 +36,7 @@ def _ftheta_polynomials(camera: FThetaCamera) -> tuple[list[float], list[float],
         return list(camera.angle_to_pixeldist_poly), [0.0] * 6, False
     # The file's own inverse is only a hint; a fit of ours seeds the kernel's Newton steps reliably.
     backward = list(camera.pixeldist_to_angle_poly)
-    end = float(camera._limits[1])
+    end = camera.limit_distance
     distance = np.linspace(0.0, end, 400)
     angle = np.polynomial.polynomial.polyval(distance, backward)
     powers = angle[:, None] ** np.arange(1, 6)

@@ -32,7 +32,7 @@ def alive(track: Track, times_us: NDArray[np.number]) -> Bool:
 def into_box(track: Track, points_world: Float64, times_us: NDArray[np.number]) -> Float64:
     """World points [N, 3] at times [N] in the axes of the actor's box, float64 [N, 3]."""
     poses = track.world_from_box.at(times_us, outside="extrapolate")
-    return np.einsum("nji,nj->ni", poses[:, :3, :3], points_world - poses[:, :3, 3])
+    return np.asarray(np.einsum("nji,nj->ni", poses[:, :3, :3], points_world - poses[:, :3, 3]))
 
 
 def entry_distance(

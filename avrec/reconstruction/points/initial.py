@@ -143,7 +143,7 @@ def _triangulated(views: list[TrainingView], moving: list[Track], progress: Prog
     """Points from matches between the key views."""
     chosen = key_views(views)
     features = extract_features(chosen, moving, progress)
-    return triangulate(features, match_pairs(features, candidate_pairs(chosen), progress=progress))
+    return triangulate(features, *match_pairs(features, candidate_pairs(chosen), progress=progress))
 
 
 def _beyond(matched: Triangulated, lidar: LidarCloud) -> Triangulated:

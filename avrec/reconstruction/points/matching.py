@@ -17,6 +17,7 @@ from avrec.reconstruction.points.views import TrainingView
 __all__ = ["candidate_pairs", "key_views", "match_pairs"]
 
 Float64 = NDArray[np.float64]
+Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
 # A view is compared with those this many key views later of the same camera; chains of matches bridge longer ways.
@@ -70,7 +71,9 @@ def candidate_pairs(views: Sequence[TrainingView]) -> list[tuple[int, int]]:
     return pairs
 
 
-def match_pairs(features: Features, pairs: Sequence[tuple[int, int]], *, progress: Progress = NO_PROGRESS) -> Int64:
+def match_pairs(
+    features: Features, pairs: Sequence[tuple[int, int]], *, progress: Progress = NO_PROGRESS
+) -> tuple[Int64, Float32]:
     """Matches of all pairs.
 
     Descriptors are only compared where the two rays meet within the poses' accuracy, each ray taken at its own
@@ -83,22 +86,22 @@ def match_pairs(features: Features, pairs: Sequence[tuple[int, int]], *, progres
         progress: told about each pair.
 
     Returns:
-        int64 [M, 2] rows of ``features``, in the order of the pairs.
+        int64 [M, 2] rows of ``features``, in the order of the pairs, and float32 [M] how alike they are.
     """
     progress.start("Matching", len(pairs))
-    found: list[Int64] = []
+    found: list[tuple[Int64, Float32]] = []
     # Threads only share out whole pairs; what a pair gives depends on nothing else.
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        for done, matches in enumerate(pool.map(lambda pair: _match(features, *pair), pairs)):
-            found.append(matches)
+        for done, of_pair in enumerate(pool.map(lambda pair: _match(features, *pair), pairs)):
+            found.append(of_pair)
             progress.update(done + 1)
-    matches = np.concatenate([np.zeros((0, 2), dtype=np.int64), *found])
+    matches = np.concatenate([np.zeros((0, 2), dtype=np.int64), *(keys for keys, _ in found)])
     progress.finish(f"{len(matches)} matches")
-    return matches
+    return matches, np.concatenate([np.zeros(0, dtype=np.float32), *(likeness for _, likeness in found)])
 
 
-def _match(features: Features, first: int, second: int) -> Int64:
-    nothing = np.zeros((0, 2), dtype=np.int64)
+def _match(features: Features, first: int, second: int) -> tuple[Int64, Float32]:
+    nothing = np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.float32)
     one, two = features.of(first), features.of(second)
     if one.start == one.stop or two.start == two.stop:
         return nothing
@@ -124,10 +127,10 @@ def _match(features: Features, first: int, second: int) -> Int64:
     likeness[rows, best] = 0.0
     angle, runner_up = _angle(top), _angle(likeness.max(axis=1))
     good = mutual & (angle < _MOST_ANGLE) & (angle < _MOST_RATIO * runner_up)
-    return np.stack([one.start + rows[good], two.start + best[good]], axis=1)
+    return np.stack([one.start + rows[good], two.start + best[good]], axis=1), top[good]
 
 
-def _angle(likeness: NDArray[np.float32]) -> Float64:
+def _angle(likeness: Float32) -> Float64:
     return np.arccos(np.minimum(likeness.astype(np.float64) / _UNIT2, 1.0))
 
 

@@ -28,4 +28,4 @@ def nearest_neighbour_scales(
     if count < 1:
         return np.full(len(points), longest_m, dtype=np.float32)
     distances = cKDTree(points).query(points, k=count + 1, workers=-1)[0][:, 1:]
-    return np.clip(distances.mean(axis=1), shortest_m, longest_m).astype(np.float32)
+    return np.asarray(np.clip(distances.mean(axis=1), shortest_m, longest_m), dtype=np.float32)

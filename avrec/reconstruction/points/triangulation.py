@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from avrec.reconstruction.points.features import Features
+from avrec.reconstruction.points.tracks import join_matches
 
 __all__ = ["Triangulated", "triangulate"]
 
@@ -25,6 +25,8 @@ _ROBUST_SCALES = (6.0, 3.0, 1.5, 1.0, 1.0)
 _PARALLAX_PER_MISS = 6.0
 _LEAST_PARALLAX, _MOST_LEAST_PARALLAX = np.radians(0.8), np.radians(3.0)
 _NEAREST_M, _FARTHEST_M = 1.0, 300.0
+_ROUNDS = 3
+_LONER_NEIGHBOURS, _LONER_SHARE = 4, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,30 +66,43 @@ class _Observations:
     miss: Float64
 
     def total(self, values: Float64) -> Float64:
-        """Sum per track of [O] or [O, C] values."""
-        if values.ndim == 1:
-            return np.bincount(self.track, values, self.tracks)
+        """Sum per track of [O, C] values."""
         return np.stack([np.bincount(self.track, column, self.tracks) for column in values.T], axis=1)
 
 
-def triangulate(features: Features, matches: Int64) -> Triangulated:
+def triangulate(features: Features, matches: Int64, likeness: Float32) -> Triangulated:
     """Join matches into tracks and intersect the rays of each.
 
     Args:
         features: keypoints with their rays.
         matches: int64 [M, 2] rows of ``features``.
+        likeness: float32 [M], higher is surer.
 
     Returns:
         Points with at least two views that agree, enough parallax and positive depth, in a fixed order.
     """
-    seen = _observations(features, matches)
-    if not seen.tracks:
-        return Triangulated(np.zeros((0, 3)), np.zeros((0, 3), np.float32), np.zeros(0), np.zeros(0), np.zeros(0, int))
+    found = []
+    for _ in range(_ROUNDS):
+        tracks = join_matches(matches, likeness, features.view)
+        if not len(matches):
+            break
+        points, used = _triangulate_tracks(features, tracks)
+        found.append(points)
+        # What a wrong match tied to a point may be a point of its own.
+        free = ~used[matches].any(axis=1)
+        matches, likeness = matches[free], likeness[free]
+    return _without_loners(_joined(found))
+
+
+def _triangulate_tracks(features: Features, tracks: Int64) -> tuple[Triangulated, Bool]:
+    """Points of the tracks that hold, and which keypoints [K] they explain."""
+    seen = _observations(features, tracks)
     points = _intersect(seen, np.ones(len(seen.key)))
     for scale in _ROBUST_SCALES:
         angle, depth = _misses(seen, points)
         weight = 1.0 / (1.0 + (angle / (scale * seen.miss)) ** 2) ** 2
         points = _intersect(seen, weight / np.maximum(depth, 0.1) ** 2)
+    agrees = np.ones(len(seen.key), dtype=np.bool_)
     for _ in range(2):
         angle, depth = _misses(seen, points)
         agrees = (angle < seen.miss) & (depth > 0.0)
@@ -97,16 +112,35 @@ def triangulate(features: Features, matches: Int64) -> Triangulated:
     return _judged(features, seen, points, angle, depth, agrees)
 
 
+def _without_loners(points: Triangulated) -> Triangulated:
+    """Points seen from two views only need others near by: a wrong match lands anywhere along its ray."""
+    if len(points.xyz) <= _LONER_NEIGHBOURS:
+        return points.at(points.views >= 3)
+    tree = cKDTree(points.xyz)
+    distance = tree.query(points.xyz, k=_LONER_NEIGHBOURS + 1, workers=-1)[0][:, -1]
+    return points.at((points.views >= 3) | (distance < _LONER_SHARE * points.depth_m))
+
+
+def _joined(parts: list[Triangulated]) -> Triangulated:
+    if not parts:
+        return Triangulated(
+            np.zeros((0, 3)), np.zeros((0, 3), np.float32), np.zeros(0), np.zeros(0), np.zeros(0, np.int64)
+        )
+    return Triangulated(
+        np.concatenate([part.xyz for part in parts]),
+        np.concatenate([part.rgb for part in parts]),
+        np.concatenate([part.depth_m for part in parts]),
+        np.concatenate([part.parallax for part in parts]),
+        np.concatenate([part.views for part in parts]),
+    )
+
+
 def _judged(
     features: Features, seen: _Observations, points: Float64, angle: Float64, depth: Float64, agrees: Bool
-) -> Triangulated:
-    """The points that enough pictures agree on."""
-    view = features.view[seen.key]
-    # Observations of a track come in the order of their views, so a new view starts where the number changes.
+) -> tuple[Triangulated, Bool]:
+    """The points that enough pictures agree on, and the keypoints they explain."""
     kept = np.flatnonzero(agrees)
-    fresh = np.ones(len(kept), dtype=bool)
-    fresh[1:] = (view[kept][1:] != view[kept][:-1]) | (seen.track[kept][1:] != seen.track[kept][:-1])
-    views = np.bincount(seen.track[kept[fresh]], minlength=seen.tracks)
+    views = np.bincount(seen.track[kept], minlength=seen.tracks)
     rays = points[seen.track[kept]] - seen.origins[kept]
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
     first = np.full(seen.tracks, -1)
@@ -124,29 +158,21 @@ def _judged(
     # A third view confirms a match; two views alone need twice the parallax.
     enough = np.where(views >= 3, parallax >= least, parallax >= 2 * least)
     good = (views >= 2) & enough & (nearest > _NEAREST_M) & (nearest < _FARTHEST_M) & np.isfinite(points).all(axis=1)
-    colour = seen.total(features.rgb[seen.key] * agrees[:, None]) / np.maximum(seen.total(agrees * 1.0), 1.0)[:, None]
+    colour = seen.total(features.rgb[seen.key].astype(np.float64) * agrees[:, None]) / np.maximum(views, 1)[:, None]
+    used = np.zeros(len(features.view), dtype=np.bool_)
+    used[seen.key[agrees & good[seen.track]]] = True
     return Triangulated(
         points[good], colour[good].astype(np.float32), nearest[good], parallax[good], views[good].astype(np.int64)
-    )
+    ), used
 
 
-def _observations(features: Features, matches: Int64) -> _Observations:
-    count = len(features.view)
-    # Keypoints with two orientations are one point; their rows follow each other.
-    twins = np.flatnonzero((features.pixels[1:] == features.pixels[:-1]).all(axis=1) & (np.diff(features.view) == 0))
-    one = np.concatenate([matches[:, 0], twins])
-    two = np.concatenate([matches[:, 1], twins + 1])
-    graph = coo_matrix((np.ones(len(one), dtype=np.int8), (one, two)), shape=(count, count))
-    label = connected_components(graph, directed=False)[1]
-    used = np.zeros(count, dtype=bool)
-    used[matches.reshape(-1)] = True
-    key = np.flatnonzero(used)
-    key = key[np.argsort(label[key], kind="stable")]
-    _, track = np.unique(label[key], return_inverse=True)
+def _observations(features: Features, tracks: Int64) -> _Observations:
+    key = np.flatnonzero(tracks >= 0)
+    key = key[np.argsort(tracks[key], kind="stable")]
     return _Observations(
         key=key,
-        track=track,
-        tracks=int(track.max()) + 1 if len(track) else 0,
+        track=tracks[key],
+        tracks=int(tracks.max()) + 1,
         origins=features.origins[key],
         directions=features.directions[key],
         miss=np.maximum(_MISS_RAD, _MISS_PX * features.radians_per_pixel[key]),

@@ -97,8 +97,8 @@ class TrainingView:
     @cached_property
     def focal_px(self) -> float:
         """Pixels per radian at the picture's centre."""
-        centre = np.array([[self.model.width / 2, self.model.height / 2]])
-        pair, _ = self.model.unproject(np.concatenate([centre - (0.5, 0.0), centre + (0.5, 0.0)]))
+        centre = np.array([self.model.width / 2, self.model.height / 2])
+        pair, _ = self.model.unproject(centre + np.array([[-0.5, 0.0], [0.5, 0.0]]))
         return float(1.0 / np.linalg.norm(pair[1] - pair[0]))
 
     @cached_property

@@ -1,0 +1,328 @@
+"""`reconstruct`: a drive becomes a scene."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.drive import Drive, Track
+from avrec.errors import AvrecError, OutputError
+from avrec.progress import NO_PROGRESS, Progress
+from avrec.reconstruction import checkpoint
+from avrec.reconstruction.config import ReconstructionConfig, preset as preset_of
+from avrec.reconstruction.model import LayeredModel, start_model
+from avrec.reconstruction.pictures import load_pictures
+from avrec.reconstruction.points import InitialPoints, initial_points
+from avrec.reconstruction.poses import PoseCorrection
+from avrec.reconstruction.sky import first_sky
+from avrec.reconstruction.trainer import StepReport, Trainer
+from avrec.scene import Scene
+
+__all__ = ["held_out_frames", "reconstruct"]
+
+logger = logging.getLogger(__name__)
+
+Bool = NDArray[np.bool_]
+Observer = Callable[[float, Callable[[], Scene]], None]
+
+REPORT_EVERY_S = 0.5
+
+
+def held_out_frames(drive: Drive, every: int) -> dict[str, Bool]:
+    """Per camera, which frames are kept out: index i in time order with ``i mod every == every // 2``; 0 keeps none.
+
+    Raises:
+        AvrecError: a number below 0, or 1, which would leave nothing to learn from.
+    """
+    if every < 0 or every == 1:
+        raise AvrecError(f"Holding out every {every}-th frame is not possible. Give 0 for none, or 2 or more.")
+    return {
+        name: (np.arange(len(frames)) % every == every // 2) if every else np.zeros(len(frames), np.bool_)
+        for name, frames in drive.frames.items()
+    }
+
+
+def reconstruct(
+    drive: Drive,
+    *,
+    output: str | Path | None = None,
+    budget_s: float = 300.0,
+    iterations: int | None = None,
+    downscale: float = 1,
+    holdout: int = 0,
+    preset: str = "balanced",
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    seed: int = 0,
+    resume: bool = False,
+    overwrite: bool = False,
+    refine_poses: bool = True,
+    shutter: Literal["model", "ignore"] = "model",
+    config: ReconstructionConfig | None = None,
+    points: InitialPoints | None = None,
+    progress: Progress = NO_PROGRESS,
+    observer: Observer | None = None,
+) -> Scene:
+    """Reconstruct a drive.
+
+    Args:
+        drive: the recording.
+        output: scene file to write; None only returns the scene (and keeps no checkpoint).
+        budget_s: seconds to optimise, after initialisation.
+        iterations: steps to optimise instead; the same seed and machine then give the same bits.
+        downscale: recorded pixels per working pixel.
+        holdout: keep every N-th frame of each camera out of everything; 0 keeps none.
+        preset: ``"fast"``, ``"balanced"`` or ``"best"``.
+        device: ``"cpu"``, ``"cuda"`` (through gsplat) or whatever is there.
+        seed: of everything random.
+        resume: go on from the checkpoint of ``output``.
+        overwrite: replace an ``output`` that exists.
+        refine_poses: correct ego poses and camera mountings.
+        shutter: ``"ignore"`` treats every picture as taken at once, to measure what the shutter is worth.
+        config: all constants, instead of the preset; budget, iterations, seed and refine_poses still come from above.
+        points: initial points made earlier (by `initial_points` with the same hold-out).
+        progress: told what is going on.
+        observer: called every second of optimisation with the seconds spent and a function that gives the scene as it
+            is; the clock stands still meanwhile.
+
+    Returns:
+        The scene, already saved where ``output`` was given. Its source says how it came about.
+
+    Raises:
+        AvrecError: settings that make no sense, a recording that cannot be used, an output that cannot be written.
+    """
+    target = _writable(output, overwrite)
+    changes: dict[str, Any] = {
+        "budget_s": budget_s, "iterations": iterations, "seed": seed,
+        "refine_poses": refine_poses, "model_shutter": shutter == "model",
+    }  # fmt: skip
+    config = preset_of(preset, **changes) if config is None else replace(config, **changes)
+    _check_device(device)
+    held_out = held_out_frames(drive, holdout)
+    started = time.perf_counter()
+
+    # 1. What to learn from, and where to start.
+    moving = _moving_tracks(drive)
+    pictures = load_pictures(
+        drive, held_out, moving, downscale=downscale, rolling=config.model_shutter, progress=progress
+    )
+    if points is None:
+        points = initial_points(
+            drive, held_out, seed=seed, max_points=config.most_points, downscale=max(1, downscale), progress=progress
+        )
+    sky = first_sky(pictures, dict(drive.cameras), drive.ego, size=config.sky_size)
+    trainer = Trainer(
+        model=start_model(points, moving, list(drive.cameras), sky, config),
+        poses=PoseCorrection(
+            np.array([picture.mid_time_us for picture in pictures], np.int64),
+            {name: sensor.rig_from_camera for name, sensor in drive.cameras.items()},
+            smoothness=config.pose_smoothness,
+        ),
+        pictures=pictures,
+        config=config,
+        rng=np.random.default_rng(seed),
+    )
+    fingerprint = _fingerprint(drive, config, downscale, holdout)
+    kept = checkpoint.checkpoint_path(target) if target else None
+    if resume:
+        if kept is None:
+            raise AvrecError("Resuming needs the output whose checkpoint to go on from.")
+        checkpoint.restore(kept, trainer, fingerprint)
+    initialised_s = time.perf_counter() - started
+
+    # 2. Optimise.
+    def scene_now() -> Scene:
+        about = _source(drive, config, downscale, holdout, trainer, initialised_s, points)
+        return _scene(drive, held_out, trainer.model, trainer.poses, moving, about)
+
+    interrupted = _optimise(trainer, kept, fingerprint, progress, observer, scene_now)
+
+    # 3. Hand over.
+    scene = scene_now()
+    if target is not None and kept is not None:
+        scene.save(target, overwrite=overwrite)
+        if interrupted:
+            logger.info("Stopped early; go on with --resume --overwrite.")
+        else:
+            checkpoint.discard(kept)
+    return scene
+
+
+def _optimise(
+    trainer: Trainer,
+    kept: Path | None,
+    fingerprint: str,
+    progress: Progress,
+    observer: Observer | None,
+    scene_now: Callable[[], Scene],
+) -> bool:
+    """Run to the end of the budget, or to Ctrl-C. Returns whether it was stopped early."""
+    config = trainer.config
+    progress.start("Optimising", config.iterations if config.iterations is not None else config.budget_s)
+    smoothed = {"psnr": 0.0, "weight": 0.0}
+    clock = {"report": 0.0, "checkpoint": time.perf_counter(), "observer": trainer.spent_s}
+
+    def after_step(report: StepReport) -> None:
+        smoothed["psnr"] = 0.98 * smoothed["psnr"] + 0.02 * report.psnr
+        smoothed["weight"] = 0.98 * smoothed["weight"] + 0.02
+        now = time.perf_counter()
+        if now - clock["report"] >= REPORT_EVERY_S:
+            clock["report"] = now
+            done = report.iteration if config.iterations is not None else trainer.spent_s
+            progress.update(
+                done,
+                iteration=report.iteration,
+                train_psnr=round(smoothed["psnr"] / smoothed["weight"], 2),
+                gaussians=report.gaussians,
+            )
+        if observer is not None and trainer.spent_s - clock["observer"] >= 1.0:
+            observer(trainer.spent_s, scene_now)
+            clock["observer"] = trainer.spent_s
+        if kept is not None and now - clock["checkpoint"] >= config.checkpoint_s:
+            checkpoint.save(kept, trainer, fingerprint)
+            clock["checkpoint"] = time.perf_counter()
+
+    with _ctrl_c() as asked_to_stop:
+        trainer.run(stop=asked_to_stop, after_step=after_step)
+        interrupted = asked_to_stop() and trainer.progress < 1.0
+    if interrupted and kept is not None:
+        checkpoint.save(kept, trainer, fingerprint)
+    progress.finish(
+        f"{trainer.iteration} iterations in {trainer.spent_s:.0f} s, {trainer.model.count} Gaussians, "
+        f"{smoothed['psnr'] / max(smoothed['weight'], 1e-9):.2f} dB on the training pictures"
+        + (", stopped early" if interrupted else "")
+    )
+    return interrupted
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C asks for a clean end, the second one ends at once. Only the main thread can listen."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+
+    def listen(number: int, frame: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = signal.signal(signal.SIGINT, listen)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _moving_tracks(drive: Drive) -> list[Track]:
+    """Moving actors that are there while pictures are taken."""
+    times = [frame.timestamp_us for frame in drive.all_frames]
+    first, last = min(times), max(times)
+    return [
+        track
+        for track in drive.tracks
+        if track.moving and track.world_from_box.span_us[0] <= last and track.world_from_box.span_us[1] >= first
+    ]
+
+
+def _scene(
+    drive: Drive,
+    held_out: Mapping[str, Bool],
+    model: LayeredModel,
+    poses: PoseCorrection,
+    moving: list[Track],
+    source: dict[str, Any],
+) -> Scene:
+    """The scene as the optimiser sees it now."""
+    return Scene(
+        name=drive.name,
+        static=model.layer(0),
+        actors={track.id: model.layer(body) for body, track in enumerate(moving, start=1)},
+        tracks=drive.tracks,
+        sky=model.sky.copy(),
+        ego=poses.corrected(drive.ego),
+        ego_recorded=drive.ego,
+        cameras={
+            name: replace(sensor, rig_from_camera=poses.rig_from_camera(name)) for name, sensor in drive.cameras.items()
+        },
+        cameras_recorded=dict(drive.cameras),
+        appearance={name: color.copy() for name, color in model.colors.items()},
+        frames={
+            name: np.array([frame.timestamp_us for frame in frames], np.int64) for name, frames in drive.frames.items()
+        },
+        held_out=dict(held_out),
+        anchor=drive.anchor,
+        source=source,
+    )
+
+
+def _source(
+    drive: Drive,
+    config: ReconstructionConfig,
+    downscale: float,
+    holdout: int,
+    trainer: Trainer,
+    initialised_s: float,
+    points: InitialPoints,
+) -> dict[str, Any]:
+    import torch
+
+    from avrec.raster.native import instruction_set, threads
+
+    return {
+        "drive": drive.name,
+        "layout": drive.layout,
+        "notes": list(drive.notes),
+        "config": json.loads(json.dumps(asdict(config))),
+        "downscale": downscale,
+        "holdout": holdout,
+        "iterations": trainer.iteration,
+        "optimised_s": round(trainer.spent_s, 1),
+        "total_s": round(initialised_s + trainer.spent_s, 1),
+        "initial_points": {
+            "static": len(points.xyz),
+            "actors": sum(len(actor.xyz) for actor in points.actors.values()),
+        },
+        "kernel": {"instruction_set": instruction_set(), "threads": threads()},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+    }
+
+
+def _fingerprint(drive: Drive, config: ReconstructionConfig, downscale: float, holdout: int) -> str:
+    """Of everything that a resumed run must have in common with the first one; the length may differ."""
+    settings = {key: value for key, value in asdict(config).items() if key not in ("budget_s", "iterations")}
+    frames = {name: [frame.timestamp_us for frame in frames] for name, frames in drive.frames.items()}
+    text = json.dumps([drive.name, frames, settings, downscale, holdout], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _writable(output: str | Path | None, overwrite: bool) -> Path | None:
+    """The output's path, checked before any work is done."""
+    if output is None:
+        return None
+    path = Path(output)
+    if path.suffix.lower() != ".usdz":
+        raise OutputError(f"The output {path} must end in .usdz.")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already. Choose another name or pass --overwrite.")
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"The folder {path.absolute().parent} does not exist. Create it first.")
+    return path
+
+
+def _check_device(device: str) -> None:
+    if device not in ("auto", "cpu", "cuda"):
+        raise AvrecError(f"Unknown device '{device}'. Use auto, cpu or cuda.")
