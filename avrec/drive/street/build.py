@@ -33,7 +33,7 @@ def build_street(*, seed: int, seconds: float, yaw_rate_max_dps: float, moving: 
     road = build_road(last_s)
     actors, bodies = people_the_street(road, people, first_s, last_s, moving)
     static = build_houses(road, houses, first_s, last_s) + build_furniture(road, trees, first_s, last_s)
-    sun = np.array([-0.35, 0.52, 0.78])
+    sun = np.array([0.42, 0.4, 0.8])
     street = Street(
         road=road,
         ground=Ground(road, crossing_stations(last_s)),

@@ -87,15 +87,34 @@ class Caster:
                 self.bodies[index] = body_from_world @ world_from_sensor
                 self._body_from_world[index] = _rows(body_from_world)
                 self._centers[index] = actor.motion.poses(times_s[len(times_s) // 2])[:2, 3].astype(np.float32)
-        self.visible = [number for number, part in enumerate(street.parts) if part.body in self.bodies]
+        # near parts first, so that what they hide needs no work
+        away = self._distances()
+        self.visible = [int(number) for number in np.argsort(away, kind="stable") if np.isfinite(away[number])]
+        self._away = away
         self._placed: dict[int, Float32] = {}
         self._world = _rows(world_from_sensor)
+
+    def _distances(self) -> Float64:
+        """Lower bound of each part's distance from the sensor at any line, infinite for hidden parts."""
+        picked = sorted({0, len(self.world_from_sensor) // 2, len(self.world_from_sensor) - 1})
+        away = np.full(len(self.street.parts), np.inf)
+        centers = self.street.body_from_unit[:, :3, 3]
+        radii = np.linalg.norm(np.stack([part.half for part in self.street.parts]), axis=1)
+        bodies = np.array([part.body for part in self.street.parts])
+        for body, body_from_sensor in self.bodies.items():
+            own = bodies == body
+            spots = body_from_sensor[picked, :3, 3]
+            nearest = np.linalg.norm(centers[own, None] - spots, axis=-1).min(1)
+            # the sensor moves less than this between the lines looked at
+            slack = np.linalg.norm(np.diff(spots, axis=0), axis=1).max(initial=0.0)
+            away[own] = nearest - radii[own] - slack
+        return away
 
     def unit_from_sensor(self, number: int) -> Float32:
         """Per line, the affine map into a part's unit frame, float32 [L, 3, 4]."""
         if number not in self._placed:
             part = self.street.parts[number]
-            self._placed[number] = _rows(np.linalg.inv(part.body_from_unit) @ self.bodies[part.body])
+            self._placed[number] = _rows(self.street.unit_from_body[number] @ self.bodies[part.body])
         return self._placed[number]
 
     def cast(self, rays: Rays) -> Seen:
@@ -109,9 +128,11 @@ class Caster:
                 some = rays.directions[:, rows, columns]
                 if some.size == 0:
                     continue
+                before = distance[rows, columns]
+                if before.max() < self._away[number]:
+                    continue
                 matrices = self.unit_from_sensor(number)
                 t, face = intersect(part, *_move(matrices, rays.pose[rows, None], some))
-                before = distance[rows, columns]
                 nearer = t < before
                 if nearer.any():
                     distance[rows, columns] = np.where(nearer, t, before)

@@ -37,7 +37,7 @@ def _tree(road: Road, rng: np.random.Generator, s: float, d: float) -> list[Part
         Semantic.VEGETATION, thin=True,
     )  # fmt: skip
     hue = rng.uniform(-0.04, 0.05)
-    green = (0.3 + hue, 0.43 + 0.5 * hue, 0.17)
+    green = (0.4 + hue, 0.52 + 0.5 * hue, 0.26)
     crown = []
     for k in range(6):
         angle = 2 * np.pi * k / 5 + float(rng.uniform(-0.4, 0.4))

@@ -103,18 +103,20 @@ class Ground:
 
     def _road_color(self, s: Float32, d: Float32, ws: Float32, wd: Float32) -> Float32:
         # grain is drawn out along the road, so that it survives the grazing view ahead
-        coarse = smooth_noise(s * 0.35, d, np.maximum(ws * 0.35, wd), ((0.35, 0.07), (1.1, 0.09), (3.0, 0.1), (7.0, 0.1)))
-        grey = 0.36 * (1 + coarse)
+        coarse = smooth_noise(s * 0.35, d, np.maximum(ws * 0.35, wd), ((0.35, 0.07), (1.1, 0.07), (2.6, 0.05)))
+        grey = 0.43 * (1 + coarse)
         lane = np.abs(np.abs(d) - np.float32(CROSS_SECTION.lane_center))
         grey = grey * (1 - 0.13 * np.exp(-(((lane - 0.75) / 0.3) ** 2)))
         cell = np.floor(s / 5)
         patch = np.clip(cell_random(cell, np.sign(d), 5) * 8 - 3, 0, 1) * pulse(s, ws, 0.6, 3.9, 5.0)
         patch = patch * single_pulse(np.abs(d), wd, 0.5, 2.6)
         grey = grey * (1 - 0.2 * patch * np.clip(2 - ws / 2, 0, 1))
+        seams = np.maximum(pulse(s, ws, 2.0, 2.06, 5.0), single_pulse(np.abs(d), wd, 0.3, 0.36))
+        grey = grey * (1 - 0.35 * seams)
         lid_s = s - 9 * np.floor(s / 9) - 4.5
         grey = grey * (1 - 0.4 * soft_disc(np.hypot(lid_s, np.abs(d) - 1.1), 0.36, np.maximum(ws, wd)))
         color = np.repeat(grey.astype(np.float32)[:, None], 3, 1) * np.array([[1.0, 1.0, 1.03]], np.float32)
-        return mix(color, np.array([[0.9, 0.9, 0.87]], np.float32), self._paint(s, d, ws, wd) * (0.85 + 1.2 * coarse))
+        return mix(color, np.array([[0.88, 0.88, 0.86]], np.float32), self._paint(s, d, ws, wd) * (0.85 + 1.2 * coarse))
 
     def _paint(self, s: Float32, d: Float32, ws: Float32, wd: Float32) -> Float32:
         """Share of white paint: centre dashes, parking bays, zebra crossings."""
@@ -140,8 +142,8 @@ class Ground:
 def _pavement_color(s: Float32, d: Float32, ws: Float32, wd: Float32) -> Float32:
     width = np.maximum(ws, wd)
     joints = np.maximum(pulse(s, ws, 0, 0.045, 0.75), pulse(np.abs(d), wd, 0, 0.045, 0.75))
-    grey = 0.58 * (1 + smooth_noise(s, d, width, ((0.3, 0.06), (1.33, 0.09), (4.0, 0.09))))
-    grey = grey * (1 - 0.3 * joints)
+    grey = 0.58 * (1 + smooth_noise(s, d, width, ((0.3, 0.06), (1.33, 0.07), (3.0, 0.03))))
+    grey = grey * (1 - 0.45 * joints)
     stone = single_pulse(np.abs(d), wd, CROSS_SECTION.kerb, CROSS_SECTION.kerb + 0.18)
     slab = grey[:, None] * np.array([[1.0, 0.97, 0.91]], np.float32)
     return mix(slab.astype(np.float32), np.full((1, 3), 0.66, np.float32), stone)

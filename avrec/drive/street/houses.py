@@ -14,10 +14,11 @@ __all__ = ["build_houses", "placed"]
 Float64 = NDArray[np.float64]
 
 _WALLS = (
-    (0.78, 0.62, 0.48), (0.72, 0.42, 0.33), (0.83, 0.77, 0.64), (0.62, 0.66, 0.62), (0.86, 0.7, 0.52),
-    (0.58, 0.36, 0.3), (0.74, 0.74, 0.78), (0.66, 0.55, 0.45), (0.55, 0.62, 0.7), (0.8, 0.58, 0.5),
+    (0.76, 0.64, 0.52), (0.72, 0.49, 0.41), (0.78, 0.73, 0.62), (0.63, 0.67, 0.63), (0.8, 0.68, 0.53),
+    (0.66, 0.46, 0.4), (0.72, 0.72, 0.75), (0.68, 0.59, 0.5), (0.58, 0.64, 0.71), (0.77, 0.61, 0.54),
 )  # fmt: skip
-_TRIMS = ((0.92, 0.9, 0.85), (0.85, 0.83, 0.8), (0.95, 0.94, 0.92), (0.7, 0.68, 0.64))
+_TRIMS = ((0.93, 0.91, 0.87), (0.88, 0.86, 0.83), (0.95, 0.94, 0.92), (0.9, 0.87, 0.8))
+_SHUTTERS = ((0.3, 0.45, 0.36), (0.36, 0.42, 0.5), (0.5, 0.36, 0.28), (0.62, 0.6, 0.55))
 _SIGNS = ((0.55, 0.15, 0.14), (0.13, 0.32, 0.42), (0.18, 0.38, 0.24), (0.8, 0.6, 0.18), (0.35, 0.2, 0.35))
 _ROOFS = ((0.5, 0.28, 0.22), (0.36, 0.34, 0.36), (0.45, 0.36, 0.3), (0.58, 0.34, 0.24))
 
@@ -64,13 +65,15 @@ def _block(pose: Float64, rng: np.random.Generator, width: float, height: float,
     storey = float(rng.uniform(2.9, 3.2))
     look: dict[str, float | int | tuple[float, ...]] = {
         "salt": salt,
-        "wall": tuple(np.clip(np.array(wall) * rng.uniform(0.9, 1.06), 0, 0.9)),
+        "wall": tuple(np.clip(np.array(wall) * rng.uniform(0.92, 1.05), 0, 0.9).tolist()),
         "trim": trim,
         "bay": float(rng.uniform(2.1, 2.9)),
         "storey": storey,
         "ground": float(rng.uniform(3.6, 4.0)) if rng.random() < 0.65 else 0.45,
-        "glass": float(rng.uniform(0.2, 0.28)),
-        "courses": float(rng.choice([0.0, 0.08, 0.14])),
+        "glass": float(rng.uniform(0.2, 0.25)),
+        "courses": float(rng.choice([0.14, 0.22, 0.3])),
+        "shutters": float(rng.random() < 0.5),
+        "shutter": _pick(rng, _SHUTTERS),
         "sign": _pick(rng, _SIGNS),
         "sign2": _pick(rng, _SIGNS),
     }
@@ -78,11 +81,11 @@ def _block(pose: Float64, rng: np.random.Generator, width: float, height: float,
     parts = [Part("box", pose @ _shift(0, 0, height / 2), half, "facade", look)]
     cornice = {"wall": trim, "salt": salt}
     parts.append(
-        Part("box", pose @ _shift(0, -0.12, height + 0.12), np.array([width / 2, depth / 2 + 0.12, 0.2]), "plain", cornice)
+        Part("box", pose @ _shift(0, -0.12, height + 0.12), np.array([width / 2 + 0.03, depth / 2 + 0.1, 0.2]), "plain", cornice)
     )
     if rng.random() < 0.6:
         parts.append(_gable(pose @ _shift(0, 0, height + 0.3), rng, width, depth, salt))
-    if rng.random() < 0.45:
+    if rng.random() < 0.6:
         bay = look["bay"]
         assert isinstance(bay, float)
         parts += _balconies(pose, rng, width, height, depth, bay, look)
@@ -92,9 +95,9 @@ def _block(pose: Float64, rng: np.random.Generator, width: float, height: float,
 def _gable(pose: Float64, rng: np.random.Generator, width: float, depth: float, salt: int) -> Part:
     """A saddle roof whose ridge runs along the front."""
     rise = float(rng.uniform(1.4, 2.4))
-    half = np.array([width / 2, depth / 2, rise])
-    slope = [(0.0, sign * rise, depth / 2, rise * depth / 2) for sign in (1, -1)]
-    planes = convex_half_spaces(half, slope)
+    half = np.array([width / 2 - 0.02, depth / 2 + 0.3, rise])
+    slope = [(0.0, sign * rise, float(half[1]), rise * float(half[1])) for sign in (1, -1)]
+    planes = convex_half_spaces(half, [*slope, (0.0, 0.0, -1.0, 0.0)])
     return Part("convex", pose, half, "roof", {"wall": _pick(rng, _ROOFS), "salt": salt}, planes=planes)
 
 
@@ -110,10 +113,11 @@ def _balconies(
     parts = []
     for level in range(1 if ground < 2.5 else 0, max(0, int((height - ground - 0.3) / storey))):
         z = ground + level * storey + 0.35
-        rail = {"wall": (0.3, 0.32, 0.34), "salt": level}
+        rail: dict[str, float | int | tuple[float, ...]]
+        rail = {"wall": (0.3, 0.32, 0.34), "salt": level, "gap": 0.16, "behind": (0.55, 0.52, 0.48)}
         slab = Part("box", pose @ _shift(x, -depth / 2 - 0.45, z), np.array([bay * 0.42, 0.45, 0.08]), "plain", rail)
         front = Part(
-            "box", pose @ _shift(x, -depth / 2 - 0.87, z + 0.55), np.array([bay * 0.42, 0.03, 0.45]), "fence", rail
+            "box", pose @ _shift(x, -depth / 2 - 0.89, z + 0.55), np.array([bay * 0.42 + 0.02, 0.03, 0.45]), "fence", rail
         )
         parts += [slab, front]
     return parts
@@ -123,10 +127,15 @@ def _garden(road: Road, rng: np.random.Generator, s: float, width: float, side: 
     """A gap between houses: a hedge in front, a wall behind, a tree's crown between."""
     edge = CROSS_SECTION.pavement
     middle = s + width / 2
-    green = (float(rng.uniform(0.2, 0.28)), float(rng.uniform(0.36, 0.44)), 0.16)
-    hedge = Part(
-        "box", placed(road, middle, side * (edge + 0.8), 0.8), np.array([width / 2, 0.5, 0.8]), "hedge",
-        {"wall": green, "salt": int(rng.integers(1, 99))}, Semantic.VEGETATION,
+    green = (float(rng.uniform(0.32, 0.4)), float(rng.uniform(0.46, 0.52)), 0.25)
+    picket: dict[str, float | int | tuple[float, ...]]
+    picket = {"wall": (0.84, 0.83, 0.79), "salt": 1, "gap": 0.13, "behind": tuple(0.75 * v for v in green)}
+    hedge = {"wall": green, "salt": int(rng.integers(1, 99))}
+    fenced = rng.random() < 0.6
+    front = Part(
+        "box", placed(road, middle, side * (edge + 0.8), 0.65 if fenced else 0.8),
+        np.array([width / 2, 0.08 if fenced else 0.5, 0.65 if fenced else 0.8]),
+        "fence" if fenced else "hedge", picket if fenced else hedge, Semantic.FENCE if fenced else Semantic.VEGETATION,
     )  # fmt: skip
     back = Part(
         "box", placed(road, middle, side * (edge + 8.5), 2.6), np.array([width / 2 + 0.5, 0.3, 2.6]), "plain",
@@ -140,7 +149,7 @@ def _garden(road: Road, rng: np.random.Generator, s: float, width: float, side: 
         )
         for k in range(3)
     ]  # fmt: skip
-    return [hedge, back, *crowns]
+    return [front, back, *crowns]
 
 
 def _pick(rng: np.random.Generator, colors: tuple[tuple[float, float, float], ...]) -> tuple[float, float, float]:

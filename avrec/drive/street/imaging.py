@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive.street.caster import SKY_SURFACE, Caster, Rays, Seen, Selection
+from avrec.drive.street.caster import SKY_SURFACE, Caster, Rays, Selection
 from avrec.drive.street.rig import RigCamera, corner_rays, sample_rays
 from avrec.drive.street.world import Street
 
@@ -56,9 +56,7 @@ def picture(
         times_s: float64 [H] those moments, seconds since the drive's start.
         hidden: bodies left out.
     """
-    view = _View(street, camera, world_from_rig, times_s, hidden)
-    everywhere = np.ones((camera.model.height, camera.model.width), bool)
-    return view.render(everywhere, None)
+    return _View(street, camera, world_from_rig, times_s, hidden).render()
 
 
 def picture_without(
@@ -82,7 +80,7 @@ def picture_without(
     mask = np.logical_or.reduce([np.roll(rows, k, 1) for k in range(-margin, margin + 1)])[margin:-margin, margin:-margin]
     if not mask.any():
         return full
-    return _View(street, camera, world_from_rig, times_s, hidden).render(mask, full)
+    return _View(street, camera, world_from_rig, times_s, hidden).render_listed(mask, full)
 
 
 class _View:
@@ -96,37 +94,37 @@ class _View:
         with np.errstate(divide="ignore"):
             self._columns = _spread(corners[0] / corners[2], 0)
             self._rows = _spread(corners[1] / corners[2], 1)
-        self._boxes: dict[int, tuple[slice, slice] | None] = {}
+        self._boxes = self._find_boxes()
+
+    def _find_boxes(self) -> dict[int, tuple[slice, slice]]:
+        """Rows and columns of pixels each part may touch at any row's moment; parts out of view are missing."""
+        picked = [0, self.lines // 2, self.lines - 1]
+        parts = self.street.parts
+        camera_from_body = {body: np.linalg.inv(poses[picked]) for body, poses in self.caster.bodies.items()}
+        numbers = self.caster.visible
+        placed = np.stack([camera_from_body[parts[number].body] for number in numbers])
+        unit = self.street.body_from_unit[numbers]
+        cube = np.array([[x, y, z, 1.0] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+        corners = (cube @ (placed @ unit[:, None]).swapaxes(-1, -2))[..., :3]
+        front = corners[..., 2] > _NEAR_M
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slopes = corners[..., :2] / corners[..., 2:]
+        low, high = slopes.min((1, 2)), slopes.max((1, 2))
+        clear, seen = front.all((1, 2)), front.any((1, 2))
+        boxes = {}
+        for index, number in enumerate(numbers):
+            if not seen[index]:
+                continue
+            ends = (low[index], high[index]) if clear[index] else _cut_ends(corners[index], front[index])
+            columns = _reach(self._columns, float(ends[0][0]), float(ends[1][0]))
+            rows = _reach(self._rows, float(ends[0][1]), float(ends[1][1]))
+            if columns is not None and rows is not None:
+                boxes[number] = (rows, columns)
+        return boxes
 
     def box(self, number: int) -> tuple[slice, slice] | None:
-        """Rows and columns of pixels a part may touch at any row's moment, None where it is out of view."""
-        if number not in self._boxes:
-            self._boxes[number] = self._find_box(number)
-        return self._boxes[number]
-
-    def _find_box(self, number: int) -> tuple[slice, slice] | None:
-        part = self.street.parts[number]
-        if part.body not in self.caster.bodies:
-            return None
-        picked = [0, self.lines // 2, self.lines - 1]
-        camera_from_unit = np.linalg.inv(self.caster.bodies[part.body][picked]) @ part.body_from_unit
-        cube = np.array([[x, y, z, 1.0] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-        corners = (cube @ camera_from_unit.swapaxes(1, 2))[..., :3]
-        front = corners[..., 2] > _NEAR_M
-        if not front.any():
-            return None
-        points = [corners[front]]
-        for a, b in _EDGES:  # edges that cross the near plane are cut there
-            cut = front[:, a] != front[:, b]
-            if cut.any():
-                start, end = corners[cut, a], corners[cut, b]
-                share = (_NEAR_M - start[:, 2:]) / (end[:, 2:] - start[:, 2:])
-                points.append(start + share * (end - start))
-        flat = np.concatenate(points)
-        x, y = flat[:, 0] / flat[:, 2], flat[:, 1] / flat[:, 2]
-        columns = _reach(self._columns, float(x.min()), float(x.max()))
-        rows = _reach(self._rows, float(y.min()), float(y.max()))
-        return None if columns is None or rows is None else (rows, columns)
+        """Rows and columns of pixels a part may touch, None where it is out of view."""
+        return self._boxes.get(number)
 
     def select_pixels(self, number: int) -> list[Selection]:
         """The part's box as a selection of pixels."""
@@ -141,7 +139,13 @@ class _View:
         rows, columns = box
         return [(slice(2 * rows.start, 2 * rows.stop), slice(columns.start, columns.stop + 1))]
 
-    def _select_listed(self, slot: NDArray[np.int32]) -> Callable[[int], list[Selection]]:
+    def _select_listed(
+        self, rows: NDArray[np.intp], columns: NDArray[np.intp]
+    ) -> Callable[[int], list[Selection]]:
+        """Selection in a table with one row per listed pixel."""
+        slot = np.full((self.camera.model.height, self.camera.model.width), -1, np.int32)
+        slot[rows, columns] = np.arange(rows.size)
+
         def select(number: int) -> list[Selection]:
             box = self.box(number)
             if box is None:
@@ -151,8 +155,8 @@ class _View:
 
         return select
 
-    def render(self, mask: NDArray[np.bool_], base: Picture | None) -> Picture:
-        """Render the pixels of ``mask``; the others come from ``base``."""
+    def render(self) -> Picture:
+        """The whole picture."""
         model = self.camera.model
         height, width = model.height, model.width
         every = np.arange(height, dtype=np.intp)
@@ -162,41 +166,45 @@ class _View:
         corners = corner_rays(model)
         doubled = np.stack([corners[:, :-1], corners[:, 1:]], 2).reshape(3, 2 * height, width + 1)
         around = self.caster.cast(Rays(doubled, np.repeat(every, 2), self._select_corners)).surface
-        edges = self._edges(seen, around.reshape(height, 2, width + 1)) & mask
-        rgb[edges] = self._refine(edges)
-        pixels = np.floor(rgb * 255 + 0.5).astype(np.uint8)
+        around = around.reshape(height, 2, width + 1)
+        shared = np.stack([around[:, 0, :-1], around[:, 0, 1:], around[:, 1, :-1], around[:, 1, 1:]], -1)
+        edges = (shared != seen.surface[..., None]).any(-1) | self._thin()
+        rgb[edges] = self._refine(*np.nonzero(edges))
         semantic, instance = self._labels(seen.surface)
-        if base is None:
-            return Picture(pixels, seen.distance, semantic, instance)
-        return Picture(
-            np.where(mask[..., None], pixels, base.rgb),
-            np.where(mask, seen.distance, base.depth),
-            np.where(mask, semantic, base.semantic),
-            np.where(mask, instance, base.instance),
-        )
+        return Picture(_bytes(rgb), seen.distance, semantic, instance)
 
-    def _edges(self, seen: Seen, around: NDArray[np.uint16]) -> NDArray[np.bool_]:
-        """Pixels that more than one surface may share."""
-        top, bottom = around[:, 0], around[:, 1]
-        edges = np.zeros(seen.surface.shape, bool)
-        for corner in (top[:, :-1], top[:, 1:], bottom[:, :-1], bottom[:, 1:]):
-            edges |= corner != seen.surface
-        for number in self.caster.visible:
+    def render_listed(self, mask: NDArray[np.bool_], base: Picture) -> Picture:
+        """The pixels of ``mask``, the others from ``base``; the same numbers as ``render`` gives."""
+        rows, columns = np.nonzero(mask)
+        select = self._select_listed(rows, columns)
+        centers = Rays(sample_rays(self.camera.model, 1)[:, rows, columns], rows, select)
+        seen = self.caster.cast(centers)
+        rgb = self.caster.shade(centers, seen)[:, 0]
+        corners = corner_rays(self.camera.model)
+        around = np.stack([corners[:, rows + i, columns + j] for i in (0, 1) for j in (0, 1)], -1)
+        shared = self.caster.cast(Rays(around, rows, select)).surface
+        edges = (shared != seen.surface).any(-1) | self._thin()[rows, columns]
+        rgb[edges] = self._refine(rows[edges], columns[edges])
+        picture = Picture(*(layer.copy() for layer in (base.rgb, base.depth, base.semantic, base.instance)))
+        semantic, instance = self._labels(seen.surface[:, 0])
+        picture.rgb[rows, columns], picture.depth[rows, columns] = _bytes(rgb), seen.distance[:, 0]
+        picture.semantic[rows, columns], picture.instance[rows, columns] = semantic, instance
+        return picture
+
+    def _thin(self) -> NDArray[np.bool_]:
+        """Pixels where something narrower than a pixel may hide between the rays."""
+        thin = np.zeros((self.camera.model.height, self.camera.model.width), bool)
+        for number, box in self._boxes.items():
             if self.street.parts[number].thin:
-                box = self.box(number)
-                if box is not None:
-                    edges[box] = True
-        return edges
+                thin[box] = True
+        return thin
 
-    def _refine(self, edges: NDArray[np.bool_]) -> Float32:
-        """Mean colour [N, 3] over a grid of rays in each edge pixel; rays of a row share its moment."""
-        rows, columns = np.nonzero(edges)
+    def _refine(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Float32:
+        """Mean colour [N, 3] over a grid of rays in each listed pixel; rays of a row share its moment."""
         if not rows.size:
             return np.zeros((0, 3), np.float32)
-        slot = np.full(edges.shape, -1, np.int32)
-        slot[rows, columns] = np.arange(rows.size)
         directions = sample_rays(self.camera.model, _SUBSAMPLES)[:, rows, columns]
-        rays = Rays(np.ascontiguousarray(directions), rows, self._select_listed(slot))
+        rays = Rays(np.ascontiguousarray(directions), rows, self._select_listed(rows, columns))
         colors = self.caster.shade(rays, self.caster.cast(rays))
         result: Float32 = colors.mean(1)
         return result
@@ -205,6 +213,24 @@ class _View:
         semantic, instance = self.caster.label_tables()
         known = np.where(surface == SKY_SURFACE, len(semantic) - 1, surface)
         return semantic[known], instance[known]
+
+
+def _bytes(rgb: Float32) -> NDArray[np.uint8]:
+    return np.floor(rgb * 255 + 0.5).astype(np.uint8)
+
+
+def _cut_ends(corners: Float64, front: NDArray[np.bool_]) -> tuple[Float64, Float64]:
+    """Least and greatest ray slopes of the part of a cube before the near plane; corners [K, 8, 3]."""
+    points = [corners[front]]
+    for a, b in _EDGES:
+        cut = front[:, a] != front[:, b]
+        if cut.any():
+            start, end = corners[cut, a], corners[cut, b]
+            share = (_NEAR_M - start[:, 2:]) / (end[:, 2:] - start[:, 2:])
+            points.append(start + share * (end - start))
+    flat = np.concatenate(points)
+    slopes = flat[:, :2] / flat[:, 2:]
+    return slopes.min(0), slopes.max(0)
 
 
 def _spread(values: Float32, axis: int) -> tuple[Float32, Float32]:
@@ -219,4 +245,3 @@ def _reach(spread: tuple[Float32, Float32], low: float, high: float) -> slice | 
         return None
     margin = 2  # between the three sampled rows the edge may bulge by a fraction of a pixel
     return slice(max(0, int(inside[0]) - margin), min(len(spread[0]), int(inside[-1]) + 1 + margin))
-

@@ -37,7 +37,7 @@ class Light:
         rotation = world_from_part[:3, :3].astype(np.float32)
         sun = np.maximum((rotation.T @ self.to_sun.astype(np.float32)) @ normal, 0)
         up = rotation[2] @ normal
-        result: Float32 = 0.6 + 0.5 * sun + 0.1 * up
+        result: Float32 = 0.7 + 0.36 * sun + 0.06 * up
         return result
 
     def on_ground(self, face: int, s: Float32, d: Float32) -> Float32:
@@ -46,8 +46,8 @@ class Light:
         if self.shadow is not None:
             sun = self._sunlight(s, d)
         if face == GroundFace.KERB:
-            return (0.62 + 0.12 * sun).astype(np.float32)
-        result: Float32 = (0.66 + 0.4 * np.float32(self.to_sun[2]) * sun).astype(np.float32)
+            return (0.7 + 0.12 * sun).astype(np.float32)
+        result: Float32 = (0.74 + 0.34 * np.float32(self.to_sun[2]) * sun).astype(np.float32)
         return result
 
     def _sunlight(self, s: Float32, d: Float32) -> Float32:

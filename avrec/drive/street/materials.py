@@ -79,17 +79,25 @@ def _facade(hit: Hit) -> Float32:
     rise = v - np.float32(ground)
     inside = single_pulse(u, wu, 0, bays * bay) * single_pulse(rise, wv, 0, storeys * storey)
 
-    color = _noisy(wall, hit, u_axis, 2, ((0.23, 0.07), (0.9, 0.055), (2.7, 0.06), (6.5, 0.05)))
-    courses = pulse(v, wv, 0, 0.05, 0.36)
+    color = _noisy(wall, hit, u_axis, 2, ((0.23, 0.07), (0.9, 0.05), (2.2, 0.04)))
+    courses = pulse(v, wv, 0, 0.06, 0.42)
     color = color * (1 - hit.number("courses") * courses)[:, None]
     stains = single_pulse(v, wv, 0, 0.5)
     color = mix(color, 0.55 * trim, stains * 0.8)
     color = mix(color, trim, 0.85 * pulse(rise, wv, 0, 0.16, storey) * single_pulse(rise, wv, -0.1, storeys * storey + 0.2))
 
+    top = storeys * storey
+    dentils = pulse(u_raw, wu, 0, 0.16, 0.36) * single_pulse(rise, wv, top + 0.22, top + 0.46)
+    color = color * (1 - 0.4 * dentils)[:, None]
     left, right = bay * (0.5 - hit.number("glass")), bay * (0.5 + hit.number("glass"))
     frame = pulse(u, wu, left - 0.13, right + 0.13, bay) * pulse(rise, wv, 0.72, 2.48, storey) * inside
     glass = pulse(u, wu, left, right, bay) * pulse(rise, wv, 0.85, 2.35, storey) * inside
-    bars = pulse(u, wu, bay / 2 - 0.035, bay / 2 + 0.035, bay) + pulse(rise, wv, 1.78, 1.85, storey)
+    bars = pulse(u, wu, bay / 2 - 0.035, bay / 2 + 0.035, bay) + pulse(rise, wv, 1.3, 1.37, storey) + pulse(rise, wv, 1.83, 1.9, storey)
+    sides = pulse(u, wu, left - 0.55, left - 0.13, bay) + pulse(u, wu, right + 0.13, right + 0.55, bay)
+    shutters = sides * pulse(rise, wv, 0.78, 2.42, storey) * inside * hit.number("shutters")
+    slats = pulse(rise, wv, 0, 0.05, 0.164)
+    color = mix(color, hit.color("shutter"), shutters)
+    color = color * (1 - 0.55 * slats * shutters)[:, None]
     color = mix(color, trim, frame)
     color = mix(color, _panes(u, rise, wu, wv, bay, storey, salt), glass)
     color = mix(color, trim, glass * np.minimum(bars, 1))
@@ -104,7 +112,7 @@ def _panes(
     near = np.clip(1.6 - 1.6 * np.maximum(wu / np.float32(bay), wv / np.float32(storey)), 0, 1)
     level = rise - row * np.float32(storey)
     chance = cell_random(column, row, salt) * near
-    bright = 0.24 + 0.13 * (level - 0.85) + 0.09 * chance
+    bright = 0.27 + 0.1 * (level - 0.85) + 0.06 * chance
     glass = bright[:, None] * np.array([[0.8, 0.95, 1.1]], np.float32)
     drawn = np.clip(cell_random(column, row, salt + 7) * 4 - 1.4, 0, 1) * near
     curtain = np.array([[0.72, 0.68, 0.6]], np.float32)
@@ -127,8 +135,9 @@ def _ground_floor(
     front = pulse(u, wu, 0.25, wide - 0.25, wide) * inside
     window = pulse(u, wu, 0.4, wide - 1.5, wide) * single_pulse(v, wv, 0.75, 2.5) * inside
     door = pulse(u, wu, wide - 1.25, wide - 0.4, wide) * single_pulse(v, wv, 0.08, 2.45) * inside
-    wares = smooth_noise(u, v, np.maximum(wu, wv), ((1.1, 0.12), (3.2, 0.12)))
-    glass = (0.3 + wares + 0.05 * v)[:, None] * np.array([[0.95, 1.0, 1.0]], np.float32)
+    wares = smooth_noise(u, v, np.maximum(wu, wv), ((1.1, 0.1), (2.2, 0.08)))
+    shelves = pulse(v, wv, 0.0, 0.06, 0.42) + pulse(u, wu, 0.0, 0.08, 0.95)
+    glass = (0.36 + wares + 0.04 * v + 0.4 * np.minimum(shelves, 1))[:, None] * np.array([[0.95, 1.0, 1.0]], np.float32)
     color = mix(color, sign.astype(np.float32), front * single_pulse(v, wv, 2.62, ground - 0.25))
     letters = pulse(u, wu, 0.1, 0.28, 0.42) * pulse(u, wu, 1.0, wide - 1.0, wide) * single_pulse(v, wv, 2.85, ground - 0.5)
     color = mix(color, np.full((1, 3), 0.92, np.float32), letters * inside * 0.85)
@@ -167,8 +176,8 @@ def _round(hit: Hit, base: Float32, octaves: tuple[tuple[float, float], ...]) ->
 
 def _leaves(hit: Hit) -> Float32:
     height = hit.point[2] / np.float32(hit.part.half[2])
-    base = hit.color("wall") * (0.86 + 0.2 * height)[:, None]
-    return _round(hit, base.astype(np.float32), ((0.8, 0.2), (2.1, 0.26), (5.0, 0.24)))
+    base = hit.color("wall") * (0.95 + 0.13 * height)[:, None]
+    return _round(hit, base.astype(np.float32), ((0.8, 0.16), (2.1, 0.22), (5.0, 0.2)))
 
 
 def _roof(hit: Hit) -> Float32:
@@ -188,9 +197,9 @@ def _fence(hit: Hit) -> Float32:
     axis = hit.face % 3
     if axis == 2:
         return _plain(hit)
-    slats = pulse(hit.point[1 - axis], hit.width(1 - axis), 0, 0.09, 0.55)
-    rails = pulse(hit.point[2], hit.width(2), 0, 0.07, 0.8)
-    return _plain(hit) * (1 - 0.4 * np.maximum(slats, rails))[:, None]
+    gaps = pulse(hit.point[1 - axis], hit.width(1 - axis), 0, hit.number("gap"), 0.26)
+    gaps = gaps * (1 - pulse(hit.point[2], hit.width(2), 0, 0.08, 0.4))
+    return mix(_plain(hit), hit.color("behind"), gaps)
 
 
 def _car(hit: Hit) -> Float32:
@@ -199,7 +208,7 @@ def _car(hit: Hit) -> Float32:
     length = float(hit.part.half[0])
     wx, wy, wz = (hit.width(axis) for axis in range(3))
     color = _plain(hit)
-    dark, white = np.full((1, 3), 0.09, np.float32), np.full((1, 3), 0.9, np.float32)
+    dark, white = np.full((1, 3), 0.17, np.float32), np.full((1, 3), 0.88, np.float32)
     facing = int(np.argmax(np.abs(hit.normal[:, 0]))) if hit.normal.shape[1] == 1 else 0
     if facing == 1:
         for door in (-0.75, 0.15, 1.0):
@@ -231,7 +240,7 @@ def _cabin(hit: Hit) -> Float32:
     n = np.abs(hit.normal[:, 0])
     if n[2] > 0.9:
         return paint
-    sky = np.array([[0.2, 0.24, 0.28]], np.float32) * (1 + 0.5 * z / np.float32(top))[:, None]
+    sky = np.array([[0.31, 0.35, 0.39]], np.float32) * (1 + 0.35 * z / np.float32(top))[:, None]
     glass = single_pulse(z, hit.width(2), -top + 0.06, top - 0.08)
     if n[1] > n[0]:
         lean = x + z * np.float32(0.15)
@@ -243,7 +252,7 @@ def _cabin(hit: Hit) -> Float32:
 
 
 def _wheel(hit: Hit) -> Float32:
-    rubber = np.full((hit.point.shape[1], 3), 0.1, np.float32)
+    rubber = np.full((hit.point.shape[1], 3), 0.18, np.float32)
     if hit.face == 0:
         return rubber
     far = np.hypot(hit.point[0], hit.point[1])

@@ -20,8 +20,8 @@ CAR_SIZE_M = np.array([4.4, 1.84, 1.5])
 PERSON_SIZE_M = np.array([0.5, 0.66, 1.76])
 
 _PAINTS = (
-    (0.62, 0.12, 0.1), (0.14, 0.27, 0.5), (0.8, 0.8, 0.8), (0.24, 0.25, 0.27), (0.5, 0.53, 0.56),
-    (0.18, 0.36, 0.28), (0.8, 0.62, 0.2), (0.55, 0.4, 0.28),
+    (0.66, 0.22, 0.18), (0.25, 0.38, 0.58), (0.78, 0.78, 0.78), (0.36, 0.37, 0.39), (0.55, 0.58, 0.6),
+    (0.3, 0.46, 0.38), (0.76, 0.62, 0.32), (0.58, 0.47, 0.38),
 )  # fmt: skip
 _CLOTHES = ((0.7, 0.2, 0.18), (0.2, 0.32, 0.55), (0.85, 0.75, 0.3), (0.3, 0.5, 0.36), (0.75, 0.72, 0.68))
 
@@ -108,7 +108,7 @@ def people_the_street(
     for side in (1.0, -1.0):
         for s in np.arange(np.ceil(first_s / 6) * 6 + 3, last_s, 6.0):
             crossing = any(abs(s - c - 1.6) < 5.5 for c in crossing_stations(last_s))
-            if rng.random() < 0.5 and not crossing:
+            if rng.random() < (0.5 if side > 0 else 0.3) and not crossing:
                 turn = (np.pi if side > 0 else 0.0) + float(rng.normal(0, 0.015))
                 pose = placed(road, float(s) + float(rng.uniform(-0.3, 0.3)), side * bay, half, turn)
                 add("car", Parked(pose), False)

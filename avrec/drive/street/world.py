@@ -65,6 +65,16 @@ class Street:
         """World-from-body poses at time 0; they fix the light on a body, so that its colours never change."""
         return (np.eye(4), *(actor.motion.poses(np.zeros(())) for actor in self.actors))
 
+    @cached_property
+    def body_from_unit(self) -> Float64:
+        """Placement of each part's unit frame in its body, [P, 4, 4]."""
+        return np.stack([part.body_from_unit for part in self.parts])
+
+    @cached_property
+    def unit_from_body(self) -> Float64:
+        """Inverse of ``body_from_unit``."""
+        return np.linalg.inv(self.body_from_unit)
+
     def world_from_part(self, part: Part) -> Float64:
         """Where a part is at time 0, [4, 4]."""
         return self.headings[part.body] @ part.body_from_part
