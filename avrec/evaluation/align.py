@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.geometry import exp_se3
-from avrec.raster.view import View
+from avrec.raster import Backend, View
 from avrec.rendering import Shot, render_view
-from avrec.rendering.shot import Backend
 from avrec.scene.scene import Scene
 
 __all__ = ["Alignment", "align_shot", "moved_view"]

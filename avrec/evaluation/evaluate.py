@@ -20,11 +20,11 @@ from avrec.evaluation.scores import Difficulty, Evaluation, FrameScore, mean_of
 from avrec.evaluation.sheet import SheetRow, write_sheet
 from avrec.evaluation.street import evaluate_street
 from avrec.progress import NO_PROGRESS, Progress
+from avrec.raster import Backend
 from avrec.rendering import Shot, render
-from avrec.rendering.shot import Backend
 from avrec.scene.scene import Scene
 
-__all__ = ["evaluate", "held_out_frames", "recorded_at"]
+__all__ = ["evaluate", "held_out_frames", "modelled_shutter", "recorded_at"]
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +153,12 @@ def recorded_at(frame: Frame, downscale: float) -> UInt8:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def modelled_shutter(scene: Scene) -> bool:
+    """False for a scene that was made with the shutter ignored, and is to be shown in the same way."""
+    config = scene.source.get("config")
+    return bool(config.get("model_shutter", True)) if isinstance(config, Mapping) else True
+
+
 def _downscale(scene: Scene, downscale: float | None) -> float:
     scale = scene.source.get("downscale", 1) if downscale is None else downscale
     if not isinstance(scale, (int, float)) or not np.isfinite(scale) or scale < 1:
@@ -164,7 +170,16 @@ def _shot_of(scene: Scene, drive: Drive, frame: Frame, recorded: UInt8, backend:
     # Intrinsics are not refined, so a frame with its own keeps them.
     own = frame.model if frame.model != drive.cameras[frame.camera].model else None
     high, wide = recorded.shape[:2]
-    return render(scene, frame.camera, frame.timestamp_us, width=wide, height=high, model=own, backend=backend)
+    return render(
+        scene,
+        frame.camera,
+        frame.timestamp_us,
+        rolling_shutter=modelled_shutter(scene),
+        width=wide,
+        height=high,
+        model=own,
+        backend=backend,
+    )
 
 
 def _score(frame: Frame, shot: Shot, recorded: UInt8) -> FrameScore:

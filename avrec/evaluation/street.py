@@ -17,8 +17,8 @@ from avrec.evaluation.scores import mean_of
 from avrec.evaluation.street_truth import StreetTruth
 from avrec.geometry import Offset, Trajectory
 from avrec.progress import NO_PROGRESS, Progress
+from avrec.raster import Backend
 from avrec.rendering import Shot, render
-from avrec.rendering.shot import Backend
 from avrec.scene.scene import Scene
 
 __all__ = ["evaluate_street"]

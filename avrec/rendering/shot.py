@@ -10,13 +10,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec import raster as rasteriser
 from avrec.errors import AvrecError
 from avrec.gaussians import Gaussians
 from avrec.gaussians.sky import sample_sky
 from avrec.geometry import Camera, Offset
+from avrec.raster import Backend, RasterSettings, View, rasterize
 from avrec.raster.native.rasterizer import NativeRasterizer
-from avrec.raster.view import RasterSettings, View
 from avrec.rendering.view import middle_us, present_actors, sensor_named, view_for
 from avrec.scene.scene import Scene
 
@@ -25,9 +24,9 @@ __all__ = ["OUTPUTS", "Output", "Shot", "check_outputs", "render", "render_view"
 Float32 = NDArray[np.float32]
 Output = Literal["rgb", "alpha", "depth", "median_depth", "normal"]
 OUTPUTS: tuple[Output, ...] = get_args(Output)
-Backend = Literal["auto", "cpu", "cuda", "reference"]
 
-DEFAULT_SETTINGS = RasterSettings()
+DEFAULT_SETTINGS = RasterSettings(near_m=0.3)
+"""As in reconstruction: what lies nearer was never looked at, so it must not be shown."""
 
 _PRESENT: WeakKeyDictionary[Scene, tuple[Gaussians, NDArray[np.int32], tuple[str, ...]]] = WeakKeyDictionary()
 """The cloud of the last picture of each scene: frame after frame shows the same actors, and joining clouds copies."""
@@ -190,7 +189,7 @@ def _shoot(
     settings: RasterSettings,
     backend: Backend,
 ) -> Shot:
-    raster = rasteriser.rasterize(
+    raster = rasterize(
         gaussians,
         view,
         body=body if len(view.bodies) else None,

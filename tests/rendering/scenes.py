@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from avrec.drive import CameraSensor, Drive, Frame, Track
 from avrec.gaussians import SH_C0, Gaussians
@@ -19,8 +18,6 @@ from avrec.geometry import (
     matrix_from_rpy,
     transform_from,
 )
-from avrec.raster.reference import reference_rasterize
-from avrec.raster.view import Raster, View
 from avrec.scene.scene import Scene
 
 FRONT_FROM_CAMERA = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # looks along the rig's x
@@ -95,17 +92,3 @@ def drive_of(scene: Scene, pictures: dict[tuple[str, int], np.ndarray]) -> Drive
             for index, time in enumerate(times)
         )
     return Drive("tiny drive", Path("memory"), "memory", scene.cameras, frames, scene.ego_recorded)
-
-
-def rasterize_by_the_book(gaussians: Gaussians, view: View, **options: Any) -> Raster:
-    background = options.get("background")
-    out = reference_rasterize(
-        torch.from_numpy(gaussians.packed),
-        view,
-        body=options.get("body"),
-        background=None if background is None else torch.from_numpy(np.asarray(background)),
-        settings=options.get("settings"),
-        normals=options.get("normals", False),
-    )
-    arrays = {name: value.numpy().astype(np.float32) for name, value in out.items()}
-    return Raster(arrays["rgb"], arrays["alpha"], arrays["depth"], arrays["median_depth"], arrays.get("normal"))

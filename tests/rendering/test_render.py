@@ -112,3 +112,12 @@ def test_compiled_and_plain_sky_agree(direction: str) -> None:
     assert compiled is not None
     assert plain is not None
     np.testing.assert_allclose(compiled, plain, atol=1e-5)
+
+
+def test_the_rasterisers_plain_twin_agrees() -> None:
+    compiled = render(tiny_scene(), "front", START_US + 300_000)
+    plain = render(tiny_scene(), "front", START_US + 300_000, backend="reference")
+    assert (np.abs(compiled.rgb - plain.rgb).max(axis=-1) <= 1 / 255).mean() > 0.995
+    both = np.isfinite(compiled.depth) & np.isfinite(plain.depth)
+    # A Gaussian at the threshold of being skipped may fall to either side in float32.
+    assert (np.abs(compiled.depth / plain.depth - 1)[both] < 1e-3).mean() > 0.995
