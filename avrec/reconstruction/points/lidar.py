@@ -31,6 +31,7 @@ _BOX_FLOOR_M = 0.05
 _VOXEL_PER_METRE = 0.002
 _VOXEL_REACH_M = 4.0
 _CHUNK = 3_000_000
+_TICK_US = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +147,9 @@ def _sweep(drive: Drive, sweep: LidarSweep) -> LidarCloud:
     ego = ((rig > _EGO_LOW) & (rig < _EGO_HIGH)).all(axis=1)
     good = np.isfinite(reach) & (reach > _NEAREST_M) & (reach < _FARTHEST_M) & ~ego
     times = points.time_us[good]
-    poses = drive.ego.at(times, outside="extrapolate")
+    # In one tick the ego moves a few millimetres; a pose per tick instead of per point is many times faster.
+    ticks, which = np.unique(times // _TICK_US, return_inverse=True)
+    poses = drive.ego.at(ticks * _TICK_US + _TICK_US // 2, outside="extrapolate")[which]
     world = np.einsum("nij,nj->ni", poses[:, :3, :3], rig[good]) + poses[:, :3, 3]
     return LidarCloud(world, times, reach[good].astype(np.float32))
 
