@@ -13,7 +13,6 @@ from avrec.cli.arguments import (
     OutputPath,
     parse_frames,
     parse_names,
-    refuse_existing,
 )
 from avrec.cli.console import print_json, reporting, say
 
@@ -29,7 +28,7 @@ def reconstruct(
     holdout: int = 0,
     budget: float = 300.0,
     iterations: Count = None,
-    downscale: int = 1,
+    downscale: float = 1,
     preset: Literal["fast", "balanced", "best"] = "balanced",
     refine_poses: bool = True,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -62,9 +61,9 @@ def reconstruct(
         overwrite: replace a scene that is there already.
         json: print the outcome as JSON.
     """
-    refuse_existing(output, overwrite=overwrite or resume)
     from avrec.ingest import open_drive
     from avrec.reconstruction import reconstruct as run
+    from avrec.reconstruction.checkpoint import checkpoint_path
 
     with reporting() as progress:
         recording = open_drive(drive).select(cameras=parse_names(cameras, "--cameras"), frames=parse_frames(frames))
@@ -79,15 +78,18 @@ def reconstruct(
             device=device,
             seed=seed,
             resume=resume,
-            overwrite=overwrite,
+            overwrite=overwrite or resume,  # what is there came from the run that goes on
             refine_poses=refine_poses,
             progress=progress,
         )
-    gaussians = len(scene.static) + sum(len(cloud) for cloud in scene.actors.values())
+    stopped = checkpoint_path(output).exists()
     if json:
-        print_json({"output": output, "gaussians": gaussians, "actors": len(scene.actors), **scene.source})
+        figures = {"gaussians": scene.gaussian_count, "actors": len(scene.actors), "stopped_early": stopped}
+        print_json({"output": output, **figures, **scene.source})
         return
-    say(f"{output} is ready: {gaussians} Gaussians, {len(scene.actors)} actors.")
+    say(f"{output} is ready: {scene.gaussian_count} Gaussians, {len(scene.actors)} actors.")
+    if stopped:
+        say("It was stopped early; the same command with --resume goes on.")
     if holdout:
         say(f"Next: avrec evaluate {output} {drive}")
     else:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -11,6 +15,8 @@ import pytest
 
 from avrec.cli import main
 from avrec.scene import Scene
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +75,25 @@ def test_the_same_seed_gives_the_same_bits(way: Path, tmp_path: Path) -> None:
     first, second = Scene.open(way / "street.usdz"), Scene.open(tmp_path / "again.usdz")
     assert np.array_equal(first.static.packed, second.static.packed)
     assert [path.name for path in tmp_path.iterdir()] == ["again.usdz"]
+
+
+def test_ctrl_c_writes_what_there_is_and_resume_goes_on(way: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "avrec.cli", "reconstruct", str(way / "street"), "-o", str(tmp_path / "scene.usdz")]
+    running = subprocess.Popen([*words, "--budget", "600"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("Optimising "):
+            break
+    time.sleep(1.0)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 0, err
+    assert "stopped early" in err
+    stopped = Scene.open(tmp_path / "scene.usdz").source["iterations"]
+    assert stopped > 0
+    done = subprocess.run(
+        [*words, "--resume", "--iterations", str(stopped + 5), "--json"], cwd=ROOT, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["iterations"] == stopped + 5
+    assert [path.name for path in tmp_path.iterdir()] == ["scene.usdz"]
