@@ -28,7 +28,7 @@ def bake_shadows(street: Street) -> Street:
     stations = np.arange(street.extent_s[0] - 8, street.extent_s[1] + 8, _STEP_M)
     offsets = np.arange(-_REACH_M, _REACH_M, _STEP_M)
     s, d = np.meshgrid(stations, offsets, indexing="ij")
-    x, y, _ = street.road.place(s, d)
+    x, y, _ = (np.asarray(v, np.float64) for v in street.road.place(s, d))
     z = np.where(np.abs(d) > CROSS_SECTION.kerb, CROSS_SECTION.kerb_height, 0.0) + 1e-3
     lit = np.ones(s.shape, np.float32)
     for part in street.parts:
@@ -46,7 +46,12 @@ def bake_shadows(street: Street) -> Street:
 
 
 def _darken(
-    street: Street, part: Part, x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64], lit: NDArray[np.float32]
+    street: Street,
+    part: Part,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    z: NDArray[np.float64],
+    lit: NDArray[np.float32],
 ) -> None:
     sun = street.light.to_sun
     world_from_unit = street.world_from_part(part) @ np.diag([*part.half, 1.0])

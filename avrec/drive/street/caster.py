@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from avrec.drive.street.ground import GROUND_CLASSES
 from avrec.drive.street.light import contact_shade
-from avrec.drive.street.materials import Hit, albedo
+from avrec.drive.street.materials import albedo
 from avrec.drive.street.shapes import Part, Semantic, intersect
 from avrec.drive.street.sky import sky_color
+from avrec.drive.street.surface import Hit
 from avrec.drive.street.world import Street
 
-__all__ = ["Caster", "Rays", "Selection", "SKY_SURFACE", "Seen"]
+__all__ = ["SKY_SURFACE", "Caster", "Rays", "Seen", "Selection"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -83,7 +84,7 @@ class Caster:
         self._centers: dict[int, Float32] = {}
         for index, actor in enumerate(street.actors, start=1):
             if index not in hidden:
-                body_from_world = np.linalg.inv(actor.motion.poses(times_s))
+                body_from_world = np.asarray(np.linalg.inv(actor.motion.poses(times_s)), np.float64)
                 self.bodies[index] = body_from_world @ world_from_sensor
                 self._body_from_world[index] = _rows(body_from_world)
                 self._centers[index] = actor.motion.poses(times_s[len(times_s) // 2])[:2, 3].astype(np.float32)
@@ -121,7 +122,8 @@ class Caster:
         """First surface along each ray."""
         origin, direction = _move(self._world, rays.pose[:, None], rays.directions)
         distance, face = self.street.ground.intersect(origin, direction)
-        surface = np.where(np.isfinite(distance), face.astype(np.int32) + self.ground_surface, SKY_SURFACE).astype(np.uint16)
+        below = face.astype(np.int32) + self.ground_surface
+        surface = np.where(np.isfinite(distance), below, SKY_SURFACE).astype(np.uint16)
         for number in self.visible:
             part = self.street.parts[number]
             for rows, columns in rays.select(number):
@@ -240,4 +242,5 @@ def _normal(part: Part, face: int, unit_point: Float32) -> Float32:
         normal = unit_point / half
         if part.kind == "cylinder":
             normal[2] = 0
-    return normal / np.linalg.norm(normal, axis=0, keepdims=True).astype(np.float32)
+    unit: Float32 = normal / np.linalg.norm(normal, axis=0, keepdims=True).astype(np.float32)
+    return unit

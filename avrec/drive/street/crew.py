@@ -58,7 +58,8 @@ def record_all(plan: Plan, root: Path, workers: int, report: Callable[[int], Non
         for process in crew:
             message = process.stderr.read().decode() if process.stderr else ""
             if process.wait() != 0:
-                raise OutputError(f"Rendering the street stopped: {message.strip().splitlines()[-1:] or 'a worker died'}.")
+                cause = (message.strip().splitlines() or ["a worker process was killed"])[-1]
+                raise OutputError(f"Rendering the street stopped: {cause}.")
     finally:
         for process in crew:
             if process.poll() is None:

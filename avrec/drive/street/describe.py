@@ -22,13 +22,14 @@ ANCHOR = Anchor(latitude_deg=48.1371, longitude_deg=11.5754, altitude_m=519.0)
 """Where the made-up street is said to lie."""
 
 _OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+_POSE_KEYS = ("file_path", "camera", "timestamp_us", "transform_matrix", "transform_matrix_end")
 _FIELDS = ["x", "y", "z", "intensity", "time_us"]
 
 
 def true_ego(plan: Plan, street: Street) -> Trajectory:
     """The exact path of the rig at the recorded knots."""
     offsets = plan.ego_offsets_us()
-    return Trajectory(START_US + offsets, street.ego.poses(offsets * 1e-6))
+    return Trajectory(START_US + offsets, street.ego.poses(_seconds(offsets)))
 
 
 def describe_drive(plan: Plan, street: Street) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def describe_drive(plan: Plan, street: Street) -> dict[str, Any]:
     noisy = Trajectory(ego.timestamps_us, ego.poses @ noise.at(plan.ego_offsets_us()))
     lidar = plan.lidar_sensor()
     sweeps = plan.sweep_offsets_us()
-    at_sweeps = street.ego.poses(sweeps * 1e-6) @ noise.at(sweeps) @ lidar.rig_from_lidar
+    at_sweeps = street.ego.poses(_seconds(sweeps)) @ noise.at(sweeps) @ lidar.rig_from_lidar
     content: dict[str, Any] = {
         "name": f"synthetic street, seed {plan.seed}",
         "license": "made by avrec; free to use without conditions (CC0-1.0)",
@@ -81,10 +82,7 @@ def describe_truth(plan: Plan, street: Street) -> dict[str, Any]:
     return {
         "settings": plan.to_dict(),
         "ego": {"timestamps_us": ego.timestamps_us.tolist(), "world_from_rig": ego.poses.tolist()},
-        "frames": [
-            {key: frame[key] for key in ("file_path", "camera", "timestamp_us", "transform_matrix", "transform_matrix_end")}
-            for frame in _frames(plan, street, plan.rig(), exact)
-        ],
+        "frames": [{key: frame[key] for key in _POSE_KEYS} for frame in _frames(plan, street, plan.rig(), exact)],
         "classes": {str(int(label)): label.name.lower() for label in Semantic},
         "instances": {str(number): actor.id for number, actor in enumerate(street.actors, start=1)},
         "shifts": {shift_name(shift): {"left_m": shift} for shift in plan.shifts_m},
@@ -99,13 +97,18 @@ def describe_truth(plan: Plan, street: Street) -> dict[str, Any]:
     }
 
 
+def _seconds(offsets_us: NDArray[np.int64]) -> Float64:
+    return offsets_us.astype(np.float64) * 1e-6
+
+
 def _camera(plan: Plan, camera: RigCamera) -> dict[str, Any]:
     return {"rig_from_camera": camera.rig_from_camera.tolist(), **_intrinsics(camera), **_shutter(plan)}
 
 
 def _intrinsics(camera: RigCamera) -> dict[str, Any]:
     model = camera.model
-    keys = {"w": model.width, "h": model.height, "camera_model": "OPENCV", "fl_x": model.focal[0], "fl_y": model.focal[1]}
+    keys: dict[str, Any] = {"w": model.width, "h": model.height, "camera_model": "OPENCV"}
+    keys |= {"fl_x": model.focal[0], "fl_y": model.focal[1]}
     keys |= {"cx": model.principal_point[0], "cy": model.principal_point[1]}
     keys |= {"k1": model.radial[0], "k2": model.radial[1], "k3": model.radial[2]}
     return keys | {"p1": model.tangential[0], "p2": model.tangential[1]}
@@ -121,7 +124,7 @@ def _frames(plan: Plan, street: Street, rig: tuple[RigCamera, ...], noise: PoseN
     frames = []
     for index, offset in enumerate(plan.frame_offsets_us()):
         ends = np.array([offset, offset + plan.readout_us])
-        world_from_rig = street.ego.poses(ends * 1e-6) @ noise.at(ends)
+        world_from_rig = street.ego.poses(_seconds(ends)) @ noise.at(ends)
         for camera in rig:
             matrices = world_from_rig @ camera.rig_from_camera @ _OPENGL_FROM_OPENCV
             frames.append(
@@ -153,7 +156,7 @@ def _tracks(plan: Plan, street: Street) -> list[dict[str, Any]]:
                 "instance": number,
                 "size_m": actor.size_m.tolist(),
                 "timestamps_us": (START_US + times).tolist(),
-                "world_from_box": actor.motion.poses(times * 1e-6).tolist(),
+                "world_from_box": actor.motion.poses(_seconds(times)).tolist(),
             }
         )
     return tracks

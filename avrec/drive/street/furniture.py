@@ -6,7 +6,7 @@ import numpy as np
 
 from avrec.drive.street.houses import placed
 from avrec.drive.street.road import CROSS_SECTION, Road
-from avrec.drive.street.shapes import Part, Semantic
+from avrec.drive.street.shapes import Look, Part, Semantic
 
 __all__ = ["build_furniture"]
 
@@ -31,7 +31,7 @@ def build_furniture(road: Road, rng: np.random.Generator, first_s: float, last_s
 def _tree(road: Road, rng: np.random.Generator, s: float, d: float) -> list[Part]:
     height = float(rng.uniform(2.3, 2.9))
     salt = int(rng.integers(1, 99))
-    bark = {"wall": (0.36, 0.28, 0.21), "salt": salt}
+    bark: Look = {"wall": (0.36, 0.28, 0.21), "salt": salt}
     trunk = Part(
         "cylinder", placed(road, s, d, height / 2 + 0.1), np.array([0.14, 0.14, height / 2 + 0.3]), "plain", bark,
         Semantic.VEGETATION, thin=True,
@@ -46,18 +46,25 @@ def _tree(road: Road, rng: np.random.Generator, s: float, d: float) -> list[Part
         z = height + 1.0 + float(rng.uniform(-0.25, 0.35)) + (0.0 if k < 5 else 0.85)
         pose = placed(road, s + reach * np.cos(angle), d + reach * np.sin(angle), z, float(rng.uniform(0, 3)))
         half = np.array([size, size * 0.95, size * 0.85])
-        crown.append(Part("ellipsoid", pose, half, "leaves", {"wall": green, "salt": salt + 3 * k}, Semantic.VEGETATION))
+        look: Look = {"wall": green, "salt": salt + 3 * k}
+        crown.append(Part("ellipsoid", pose, half, "leaves", look, Semantic.VEGETATION))
     return [trunk, *crown]
 
 
 def _lamp(road: Road, s: float, side: float) -> list[Part]:
-    metal: dict[str, float | int | tuple[float, ...]] = {"wall": (0.3, 0.33, 0.34), "salt": 1}
+    metal: Look = {"wall": (0.3, 0.33, 0.34), "salt": 1}
     d = side * (CROSS_SECTION.kerb + 0.45)
     pole = Part(
         "cylinder", placed(road, s, d, 2.7), np.array([0.07, 0.07, 2.7]), "plain", metal, Semantic.POLE, thin=True
     )
     arm = Part(
-        "box", placed(road, s, d - side * 0.6, 5.4), np.array([0.05, 0.7, 0.05]), "plain", metal, Semantic.POLE, thin=True
+        "box",
+        placed(road, s, d - side * 0.6, 5.4),
+        np.array([0.05, 0.7, 0.05]),
+        "plain",
+        metal,
+        Semantic.POLE,
+        thin=True,
     )
     head = Part(
         "box", placed(road, s, d - side * 1.35, 5.36), np.array([0.13, 0.32, 0.08]), "plain",

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive.street.materials import mix
 from avrec.drive.street.noise import cell_random, pulse, single_pulse, smooth_noise, soft_disc
 from avrec.drive.street.road import CROSS_SECTION, Road
 from avrec.drive.street.shapes import Semantic
+from avrec.drive.street.surface import mix
 
 __all__ = ["GROUND_CLASSES", "Ground", "GroundFace"]
 

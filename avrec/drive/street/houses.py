@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive.street.road import CROSS_SECTION, Road
-from avrec.drive.street.shapes import Part, Semantic, convex_half_spaces
+from avrec.drive.street.shapes import Look, Part, Semantic, convex_half_spaces
 from avrec.geometry import matrix_from_rpy, transform_from
 
 __all__ = ["build_houses", "placed"]
@@ -63,7 +63,7 @@ def _block(pose: Float64, rng: np.random.Generator, width: float, height: float,
     salt = int(rng.integers(1, 200))
     wall, trim = _pick(rng, _WALLS), _pick(rng, _TRIMS)
     storey = float(rng.uniform(2.9, 3.2))
-    look: dict[str, float | int | tuple[float, ...]] = {
+    look: Look = {
         "salt": salt,
         "wall": tuple(np.clip(np.array(wall) * rng.uniform(0.92, 1.05), 0, 0.9).tolist()),
         "trim": trim,
@@ -79,9 +79,15 @@ def _block(pose: Float64, rng: np.random.Generator, width: float, height: float,
     }
     half = np.array([width / 2, depth / 2, height / 2])
     parts = [Part("box", pose @ _shift(0, 0, height / 2), half, "facade", look)]
-    cornice = {"wall": trim, "salt": salt}
+    cornice: Look = {"wall": trim, "salt": salt}
     parts.append(
-        Part("box", pose @ _shift(0, -0.12, height + 0.12), np.array([width / 2 + 0.03, depth / 2 + 0.1, 0.2]), "plain", cornice)
+        Part(
+            "box",
+            pose @ _shift(0, -0.12, height + 0.12),
+            np.array([width / 2 + 0.03, depth / 2 + 0.1, 0.2]),
+            "plain",
+            cornice,
+        )
     )
     if rng.random() < 0.6:
         parts.append(_gable(pose @ _shift(0, 0, height + 0.3), rng, width, depth, salt))
@@ -103,21 +109,25 @@ def _gable(pose: Float64, rng: np.random.Generator, width: float, depth: float, 
 
 def _balconies(
     pose: Float64, rng: np.random.Generator, width: float, height: float, depth: float, bay: float,
-    look: dict[str, float | int | tuple[float, ...]],
+    look: Look,
 ) -> list[Part]:  # fmt: skip
     ground, storey = look["ground"], look["storey"]
-    assert isinstance(ground, float) and isinstance(storey, float)
+    assert isinstance(ground, float)
+    assert isinstance(storey, float)
     bays = max(1, int((width - 0.6) / bay))
     column = int(rng.integers(0, bays))
     x = -bays * bay / 2 + (column + 0.5) * bay
     parts = []
     for level in range(1 if ground < 2.5 else 0, max(0, int((height - ground - 0.3) / storey))):
         z = ground + level * storey + 0.35
-        rail: dict[str, float | int | tuple[float, ...]]
-        rail = {"wall": (0.3, 0.32, 0.34), "salt": level, "gap": 0.16, "behind": (0.55, 0.52, 0.48)}
+        rail: Look = {"wall": (0.3, 0.32, 0.34), "salt": level, "gap": 0.16, "behind": (0.55, 0.52, 0.48)}
         slab = Part("box", pose @ _shift(x, -depth / 2 - 0.45, z), np.array([bay * 0.42, 0.45, 0.08]), "plain", rail)
         front = Part(
-            "box", pose @ _shift(x, -depth / 2 - 0.89, z + 0.55), np.array([bay * 0.42 + 0.02, 0.03, 0.45]), "fence", rail
+            "box",
+            pose @ _shift(x, -depth / 2 - 0.89, z + 0.55),
+            np.array([bay * 0.42 + 0.02, 0.03, 0.45]),
+            "fence",
+            rail,
         )
         parts += [slab, front]
     return parts
@@ -128,9 +138,8 @@ def _garden(road: Road, rng: np.random.Generator, s: float, width: float, side: 
     edge = CROSS_SECTION.pavement
     middle = s + width / 2
     green = (float(rng.uniform(0.32, 0.4)), float(rng.uniform(0.46, 0.52)), 0.25)
-    picket: dict[str, float | int | tuple[float, ...]]
-    picket = {"wall": (0.84, 0.83, 0.79), "salt": 1, "gap": 0.13, "behind": tuple(0.75 * v for v in green)}
-    hedge = {"wall": green, "salt": int(rng.integers(1, 99))}
+    picket: Look = {"wall": (0.84, 0.83, 0.79), "salt": 1, "gap": 0.13, "behind": tuple(0.75 * v for v in green)}
+    hedge: Look = {"wall": green, "salt": int(rng.integers(1, 99))}
     fenced = rng.random() < 0.6
     front = Part(
         "box", placed(road, middle, side * (edge + 0.8), 0.65 if fenced else 0.8),
@@ -144,7 +153,7 @@ def _garden(road: Road, rng: np.random.Generator, s: float, width: float, side: 
     crowns = [
         Part(
             "ellipsoid",
-            placed(road, middle + float(rng.uniform(-1, 1)), side * (edge + 4 + float(rng.uniform(-1, 1))), 3.0 + 1.3 * k),
+            placed(road, middle + float(rng.uniform(-1, 1)), side * (edge + float(rng.uniform(3, 5))), 3.0 + 1.3 * k),
             np.array([2.2, 2.2, 1.9]), "leaves", {"wall": green, "salt": k + 1}, Semantic.VEGETATION,
         )
         for k in range(3)

@@ -77,7 +77,8 @@ def picture_without(
     margin = max(4, round(0.05 * camera.model.width))  # the contact shadow reaches a little beyond the body
     grown = np.pad(mask, margin)
     rows = np.logical_or.reduce([np.roll(grown, k, 0) for k in range(-margin, margin + 1)])
-    mask = np.logical_or.reduce([np.roll(rows, k, 1) for k in range(-margin, margin + 1)])[margin:-margin, margin:-margin]
+    grown = np.logical_or.reduce([np.roll(rows, k, 1) for k in range(-margin, margin + 1)])
+    mask = grown[margin:-margin, margin:-margin]
     if not mask.any():
         return full
     return _View(street, camera, world_from_rig, times_s, hidden).render_listed(mask, full)
@@ -110,7 +111,7 @@ class _View:
         with np.errstate(divide="ignore", invalid="ignore"):
             slopes = corners[..., :2] / corners[..., 2:]
         low, high = slopes.min((1, 2)), slopes.max((1, 2))
-        clear, seen = front.all((1, 2)), front.any((1, 2))
+        clear, seen = np.asarray(front.all((1, 2))), np.asarray(front.any((1, 2)))
         boxes = {}
         for index, number in enumerate(numbers):
             if not seen[index]:
@@ -139,9 +140,7 @@ class _View:
         rows, columns = box
         return [(slice(2 * rows.start, 2 * rows.stop), slice(columns.start, columns.stop + 1))]
 
-    def _select_listed(
-        self, rows: NDArray[np.intp], columns: NDArray[np.intp]
-    ) -> Callable[[int], list[Selection]]:
+    def _select_listed(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Callable[[int], list[Selection]]:
         """Selection in a table with one row per listed pixel."""
         slot = np.full((self.camera.model.height, self.camera.model.width), -1, np.int32)
         slot[rows, columns] = np.arange(rows.size)
@@ -185,7 +184,7 @@ class _View:
         shared = self.caster.cast(Rays(around, rows, select)).surface
         edges = (shared != seen.surface).any(-1) | self._thin()[rows, columns]
         rgb[edges] = self._refine(rows[edges], columns[edges])
-        picture = Picture(*(layer.copy() for layer in (base.rgb, base.depth, base.semantic, base.instance)))
+        picture = Picture(base.rgb.copy(), base.depth.copy(), base.semantic.copy(), base.instance.copy())
         semantic, instance = self._labels(seen.surface[:, 0])
         picture.rgb[rows, columns], picture.depth[rows, columns] = _bytes(rgb), seen.distance[:, 0]
         picture.semantic[rows, columns], picture.instance[rows, columns] = semantic, instance
@@ -216,7 +215,7 @@ class _View:
 
 
 def _bytes(rgb: Float32) -> NDArray[np.uint8]:
-    return np.floor(rgb * 255 + 0.5).astype(np.uint8)
+    return np.asarray(np.floor(rgb * 255 + 0.5), np.uint8)
 
 
 def _cut_ends(corners: Float64, front: NDArray[np.bool_]) -> tuple[Float64, Float64]:

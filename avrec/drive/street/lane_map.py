@@ -24,10 +24,22 @@ def describe_map(street: Street) -> dict[str, Any]:
         _lane(street, "lane_right", -section.lane_center, 0.0, -section.lane_width, forward=True, kind="driving"),
         _lane(street, "lane_left", section.lane_center, 0.0, section.lane_width, forward=False, kind="driving"),
         _lane(
-            street, "parking_right", -(section.lane_width + section.kerb) / 2, -section.lane_width, -section.kerb, True, "parking"
+            street,
+            "parking_right",
+            -(section.lane_width + section.kerb) / 2,
+            -section.lane_width,
+            -section.kerb,
+            True,
+            "parking",
         ),
         _lane(
-            street, "parking_left", (section.lane_width + section.kerb) / 2, section.lane_width, section.kerb, False, "parking"
+            street,
+            "parking_left",
+            (section.lane_width + section.kerb) / 2,
+            section.lane_width,
+            section.kerb,
+            False,
+            "parking",
         ),
     ]
     crossings = [
@@ -35,7 +47,12 @@ def describe_map(street: Street) -> dict[str, Any]:
             "id": f"crossing_{index}",
             "polygon": [
                 _point(street.road, station + ahead, offset)
-                for ahead, offset in ((0.0, -section.kerb), (3.2, -section.kerb), (3.2, section.kerb), (0.0, section.kerb))
+                for ahead, offset in (
+                    (0.0, -section.kerb),
+                    (3.2, -section.kerb),
+                    (3.2, section.kerb),
+                    (0.0, section.kerb),
+                )
             ],
         }
         for index, station in enumerate(street.ground.crossings)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from avrec.drive.street.houses import placed
 from avrec.drive.street.motion import Motion, Parked, RoadRunner
 from avrec.drive.street.road import CROSS_SECTION, Road
-from avrec.drive.street.shapes import Part, Semantic, convex_half_spaces
+from avrec.drive.street.shapes import Look, Part, Semantic, convex_half_spaces
 from avrec.drive.street.world import Actor
 from avrec.geometry import matrix_from_rpy, transform_from
 
@@ -29,7 +29,7 @@ _CLOTHES = ((0.7, 0.2, 0.18), (0.2, 0.32, 0.55), (0.85, 0.75, 0.3), (0.3, 0.5, 0
 def car_parts(body: int, paint: tuple[float, float, float]) -> list[Part]:
     """A car in its box frame (x forward, origin in the middle of the box)."""
     length, width, height = CAR_SIZE_M
-    look = {"wall": paint, "salt": body}
+    look: Look = {"wall": paint, "salt": body}
     lower = np.array([length / 2, width / 2, 0.36])
     z_low = -height / 2 + 0.2 + lower[2]
     bevels = convex_half_spaces(
@@ -70,8 +70,8 @@ def person_parts(body: int, top: tuple[float, float, float], legs: tuple[float, 
     skin, hair = (0.8, 0.6, 0.48), (0.25, 0.18, 0.12)
     bottom = -float(PERSON_SIZE_M[2]) / 2
 
-    def piece(x: float, y: float, z: float, half: tuple[float, float, float], color: tuple[float, float, float]) -> Part:
-        look = {"wall": color, "salt": body}
+    def piece(x: float, y: float, z: float, half: tuple[float, ...], color: tuple[float, ...]) -> Part:
+        look: Look = {"wall": color, "salt": body}
         pose = _at(x, y, bottom + z)
         return Part("ellipsoid", pose, np.array(half), "plain", look, Semantic.PERSON, body, thin=True)
 

@@ -67,7 +67,7 @@ class Plan:
 
     def frame_offsets_us(self) -> NDArray[np.int64]:
         """Start of each moment's exposure after ``START_US``, int64 [F]."""
-        return np.rint(np.arange(round(self.seconds * self.fps)) * 1e6 / self.fps).astype(np.int64)
+        return np.asarray(np.rint(np.arange(round(self.seconds * self.fps)) * 1e6 / self.fps), np.int64)
 
     def sweep_offsets_us(self) -> NDArray[np.int64]:
         """Start of each lidar turn after ``START_US``, int64 [S]; empty without a lidar."""

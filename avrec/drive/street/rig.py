@@ -53,11 +53,12 @@ def rig_cameras(count: int, width: int, height: int) -> tuple[RigCamera, ...]:
     for name, yaw, position in _PLACES[:count]:
         front = name == "front"
         focal = (0.69 if front else 0.62) * width
+        off_x, off_y = (0.006 * width, -0.004 * width) if front else (0.0, 0.0)
         model = OpenCVPinholeCamera(
             width=width,
             height=height,
             focal=(focal, focal * (1.002 if front else 1.0)),
-            principal_point=(width / 2 + (0.006 * width if front else 0.0), height / 2 - (0.004 * width if front else 0.0)),
+            principal_point=(width / 2 + off_x, height / 2 + off_y),
             radial=(-0.11, 0.024, 0.0, 0.0, 0.0, 0.0) if front else (0.0,) * 6,
             tangential=(6e-4, -4e-4) if front else (0.0, 0.0),
         )

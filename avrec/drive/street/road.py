@@ -83,29 +83,30 @@ class Road:
         x, y = np.asarray(x), np.asarray(y)
         which = np.zeros(x.shape, np.int8)
         for piece in self.pieces[1:]:
-            cos, sin = np.cos(piece.heading), np.sin(piece.heading)
-            which += ((x - x.dtype.type(piece.x)) * x.dtype.type(cos) + (y - y.dtype.type(piece.y)) * y.dtype.type(sin)) > 0
+            # plain floats keep the arrays' own precision
+            cos, sin = float(np.cos(piece.heading)), float(np.sin(piece.heading))
+            which += ((x - piece.x) * cos + (y - piece.y) * sin) > 0
         s, d = np.empty_like(x), np.empty_like(x)
         for index, piece in enumerate(self.pieces):
             inside = which == index
             if not inside.any():
                 continue
-            cos, sin = x.dtype.type(np.cos(piece.heading)), x.dtype.type(np.sin(piece.heading))
-            dx, dy = x[inside] - x.dtype.type(piece.x), y[inside] - y.dtype.type(piece.y)
+            cos, sin = float(np.cos(piece.heading)), float(np.sin(piece.heading))
+            dx, dy = x[inside] - piece.x, y[inside] - piece.y
             along, across = dx * cos + dy * sin, dy * cos - dx * sin
             if piece.curvature:
                 # the circle's centre lies at offset 1/curvature beside the piece's start
-                k = x.dtype.type(piece.curvature)
+                k = piece.curvature
                 turn = np.arctan2(k * along, 1 - k * across)
-                s[inside] = turn / k + x.dtype.type(piece.station)
-                d[inside] = across_offset(k, along, across)
+                s[inside] = turn / k + piece.station
+                d[inside] = _arc_offset(k, along, across)
             else:
-                s[inside] = along + x.dtype.type(piece.station)
+                s[inside] = along + piece.station
                 d[inside] = across
         return s, d
 
 
-def across_offset(k: np.floating, along: Array, across: Array) -> Array:
+def _arc_offset(k: float, along: Array, across: Array) -> Array:
     """Signed distance left of an arc of curvature ``k``, without cancellation for gentle arcs."""
     square = along * along + across * across
     root = np.sqrt(np.maximum(1 - 2 * k * across + k * k * square, 0))

@@ -40,7 +40,7 @@ class Sweep:
 def sweep(street: Street, lidar: SpinningLidar, start_s: float, rng: np.random.Generator) -> Sweep:
     """One turn that starts at ``start_s`` seconds; ``rng`` draws the range noise."""
     offsets = lidar.column_times_us()
-    times = start_s + offsets * 1e-6
+    times = np.asarray(start_s + offsets * 1e-6, np.float64)
     caster = Caster(street, street.ego.poses(times) @ lidar.rig_from_lidar, times, beam_angle=3e-3)
     middle = len(times) // 2
 
@@ -59,8 +59,7 @@ def sweep(street: Street, lidar: SpinningLidar, start_s: float, rng: np.random.G
         first, last = int(np.floor(turn - reach)), int(np.ceil(turn + reach))
         if last - first >= lidar.columns:
             return [(slice(0, lidar.columns), slice(None))]
-        spans = [(first, last), (first + lidar.columns, last + lidar.columns), (first - lidar.columns, last - lidar.columns)]
-        kept = [(max(0, a), min(lidar.columns, b)) for a, b in spans]
+        kept = [(max(0, first + t), min(lidar.columns, last + t)) for t in (0, lidar.columns, -lidar.columns)]
         return [(slice(a, b), slice(None)) for a, b in kept if a < b]
 
     rays = Rays(lidar.rays(), np.arange(lidar.columns, dtype=np.intp), select)

@@ -6,6 +6,7 @@ parameter under an affine map, so the parameter found in the unit frame is the m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
@@ -13,10 +14,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Kind", "Part", "Semantic", "convex_half_spaces", "intersect"]
+__all__ = ["Kind", "Look", "Part", "Semantic", "convex_half_spaces", "intersect"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+Look = Mapping[str, float | tuple[float, ...]]
+"""Numbers of a part's shader by name."""
+
 Kind = Literal["box", "convex", "ellipsoid", "cylinder"]
 
 _NEAR = np.float32(1e-3)
@@ -62,7 +66,7 @@ class Part:
     body_from_part: Float64
     half: Float64
     material: str
-    look: dict[str, float | int | tuple[float, ...]] = field(default_factory=dict)
+    look: Look = field(default_factory=dict)
     semantic: int = Semantic.BUILDING
     body: int = 0
     planes: Float64 | None = None
@@ -108,7 +112,7 @@ def intersect(part: Part, origin: Ray3, direction: Ray3) -> tuple[Float32, NDArr
 
 def _slab(o: Float32, d: Float32) -> tuple[Float32, Float32]:
     """Parameters where a ray enters and leaves -1..1 along one axis."""
-    inverse = 1 / np.where(np.abs(d) < 1e-12, np.float32(1e-12), d)
+    inverse: Float32 = np.reciprocal(np.where(np.abs(d) < 1e-12, np.float32(1e-12), d))
     middle, half = -o * inverse, np.abs(inverse)
     return middle - half, middle + half
 

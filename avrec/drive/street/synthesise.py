@@ -192,7 +192,9 @@ def _check(plan: Plan) -> None:
     if round(plan.seconds * plan.fps) < 1:
         raise DataError(f"{plan.seconds} s at {plan.fps} frames a second hold no frame. Drive longer.")
     if any(not abs(shift) <= 3.5 for shift in plan.shifts_m):
-        raise DataError(f"shifts_m is {plan.shifts_m}; give metres within 3.5 to either side, so the rig stays on the road.")
+        raise DataError(
+            f"shifts_m is {plan.shifts_m}; give metres within 3.5 to either side: the rig stays on the road."
+        )
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""One process's share of a street: reads its plan from standard input, reports each finished file on standard output."""
+"""One process's share of a street: its plan comes on standard input, a line for each finished job goes out."""
 
 from __future__ import annotations
 

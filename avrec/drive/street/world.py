@@ -73,7 +73,7 @@ class Street:
     @cached_property
     def unit_from_body(self) -> Float64:
         """Inverse of ``body_from_unit``."""
-        return np.linalg.inv(self.body_from_unit)
+        return np.asarray(np.linalg.inv(self.body_from_unit), np.float64)
 
     def world_from_part(self, part: Part) -> Float64:
         """Where a part is at time 0, [4, 4]."""
