@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from numpy.typing import NDArray
 from avrec.errors import DataError, OutputError
 from avrec.reconstruction.trainer import Trainer
 
-__all__ = ["checkpoint_path", "discard", "restore", "save"]
+__all__ = ["Stored", "checkpoint_path", "discard", "read", "restore", "save"]
 
 _FORMAT = 1
+_DAMAGE = (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError, zipfile.BadZipFile)
 
 
 def checkpoint_path(output: Path) -> Path:
@@ -54,7 +57,7 @@ def save(path: Path, trainer: Trainer, fingerprint: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -64,8 +67,23 @@ def save(path: Path, trainer: Trainer, fingerprint: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def restore(path: Path, trainer: Trainer, fingerprint: str) -> None:
-    """Take up a checkpoint. Changes the trainer in place.
+@dataclass(frozen=True)
+class Stored:
+    """A checkpoint that was read and fits.
+
+    Attributes:
+        path: where it lies.
+        arrays: what `save` wrote.
+        about: the rest: iteration, seconds, state of the draws.
+    """
+
+    path: Path
+    arrays: Mapping[str, NDArray[Any]]
+    about: Mapping[str, Any]
+
+
+def read(path: Path, fingerprint: str) -> Stored:
+    """Read a checkpoint, before the work that it continues is set up.
 
     Raises:
         DataError: there is none, it is damaged, or it belongs to another recording or other settings.
@@ -73,15 +91,28 @@ def restore(path: Path, trainer: Trainer, fingerprint: str) -> None:
     if not path.is_file():
         raise DataError(f"There is no checkpoint {path} to resume from. Run without --resume.")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
         about = json.loads(arrays.pop("about").tobytes())
-        if about["format"] != _FORMAT or about["fingerprint"] != fingerprint:
-            raise DataError(
-                f"The checkpoint {path} belongs to another recording or other settings. "
-                "Repeat the command it was made with, or run without --resume."
-            )
-        model = trainer.model
+        fits = about["format"] == _FORMAT and about["fingerprint"] == fingerprint
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
+    if not fits:
+        raise DataError(
+            f"The checkpoint {path} belongs to another recording or other settings. "
+            "Repeat the command it was made with, or run without --resume."
+        )
+    return Stored(path, arrays, about)
+
+
+def restore(stored: Stored, trainer: Trainer) -> None:
+    """Take up a checkpoint. Changes the trainer in place.
+
+    Raises:
+        DataError: parts of it are missing or have another shape.
+    """
+    arrays, about, model = stored.arrays, stored.about, trainer.model
+    try:
         count = len(arrays["packed"])
         model.packed = np.zeros((about["capacity"], arrays["packed"].shape[1]), np.float32)
         model.moments = np.zeros((2, *model.packed.shape), np.float32)
@@ -98,8 +129,12 @@ def restore(path: Path, trainer: Trainer, fingerprint: str) -> None:
         trainer.queue = arrays["queue"].tolist()
         trainer.iteration, trainer.spent_s = int(about["iteration"]), float(about["spent_s"])
         trainer.rng.bit_generator.state = about["rng"]
-    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"The checkpoint {path} is damaged ({error}). Run without --resume.") from error
+    except _DAMAGE as error:
+        raise _damaged(stored.path, error) from error
+
+
+def _damaged(path: Path, error: BaseException) -> DataError:
+    return DataError(f"The checkpoint {path} is damaged ({error}). Run without --resume.")
 
 
 def discard(path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from avrec.errors import AvrecError
 
-__all__ = ["PRESETS", "ReconstructionConfig", "preset"]
+__all__ = ["PRESETS", "ReconstructionConfig", "checked", "preset"]
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,19 @@ def preset(name: str, **changes: object) -> ReconstructionConfig:
     """
     if name not in PRESETS:
         raise AvrecError(f"Unknown preset '{name}'. Use one of {', '.join(PRESETS)}.")
-    config = replace(PRESETS[name], **changes)  # type: ignore[arg-type]
+    return checked(replace(PRESETS[name], **changes))  # type: ignore[arg-type]
+
+
+def checked(config: ReconstructionConfig) -> ReconstructionConfig:
+    """The same configuration.
+
+    Raises:
+        AvrecError: a budget, a number of iterations or a seed that makes no sense.
+    """
     if config.iterations is not None and config.iterations < 1:
         raise AvrecError(f"The number of iterations is {config.iterations}. Give 1 or more.")
-    if config.iterations is None and not config.budget_s > 0:
-        raise AvrecError(f"The budget is {config.budget_s} seconds. Give more than 0.")
+    if config.iterations is None and not 0 < config.budget_s < math.inf:
+        raise AvrecError(f"The budget is {config.budget_s} seconds. Give more than 0, and an end.")
+    if config.seed < 0:
+        raise AvrecError(f"The seed is {config.seed}. Give 0 or more.")
     return config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from avrec.reconstruction.config import ReconstructionConfig
 from avrec.reconstruction.points import InitialPoints, nearest_neighbour_scales
 
 __all__ = ["LayeredModel", "start_model"]
+
+logger = logging.getLogger(__name__)
 
 Float32 = NDArray[np.float32]
 
@@ -55,9 +58,12 @@ class LayeredModel:
         return len(self.packed)
 
     def layer(self, body: int) -> Gaussians:
-        """A copy of the Gaussians of one body."""
-        rows = np.flatnonzero(self.body[: self.count] == body)
-        return Gaussians(np.ascontiguousarray(self.packed[rows]))
+        """A copy of the Gaussians of one body, without any that came to have values that are not finite."""
+        packed = self.packed[np.flatnonzero(self.body[: self.count] == body)]
+        finite = np.isfinite(packed).all(axis=1)
+        if not finite.all():
+            logger.warning("%d Gaussians are left out: their values are not finite.", int((~finite).sum()))
+        return Gaussians(np.ascontiguousarray(packed[finite]))
 
     def refine(self, config: ReconstructionConfig, rng: np.random.Generator) -> int:
         """Relocate dead Gaussians, grow towards the cap, and keep rows of a body together. Returns how many moved."""

@@ -22,7 +22,16 @@ from avrec.drive import Drive, Track
 from avrec.errors import AvrecError, OutputError
 from avrec.progress import NO_PROGRESS, Progress
 from avrec.reconstruction import checkpoint
-from avrec.reconstruction.config import ReconstructionConfig, preset as preset_of
+from avrec.reconstruction.checks import (
+    check_choices,
+    check_size,
+    held_out_frames,
+    moving_tracks,
+    warn_of_gaps,
+    writable_scene,
+)
+from avrec.reconstruction.config import ReconstructionConfig, checked
+from avrec.reconstruction.config import preset as preset_of
 from avrec.reconstruction.model import LayeredModel, start_model
 from avrec.reconstruction.pictures import load_pictures
 from avrec.reconstruction.points import InitialPoints, initial_points
@@ -31,7 +40,7 @@ from avrec.reconstruction.sky import first_sky
 from avrec.reconstruction.trainer import StepReport, Trainer
 from avrec.scene import Scene
 
-__all__ = ["held_out_frames", "reconstruct"]
+__all__ = ["reconstruct"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,20 +48,6 @@ Bool = NDArray[np.bool_]
 Observer = Callable[[float, Callable[[], Scene]], None]
 
 REPORT_EVERY_S = 0.5
-
-
-def held_out_frames(drive: Drive, every: int) -> dict[str, Bool]:
-    """Per camera, which frames are kept out: index i in time order with ``i mod every == every // 2``; 0 keeps none.
-
-    Raises:
-        AvrecError: a number below 0, or 1, which would leave nothing to learn from.
-    """
-    if every < 0 or every == 1:
-        raise AvrecError(f"Holding out every {every}-th frame is not possible. Give 0 for none, or 2 or more.")
-    return {
-        name: (np.arange(len(frames)) % every == every // 2) if every else np.zeros(len(frames), np.bool_)
-        for name, frames in drive.frames.items()
-    }
 
 
 def reconstruct(
@@ -87,7 +82,7 @@ def reconstruct(
         preset: ``"fast"``, ``"balanced"`` or ``"best"``.
         device: ``"cpu"``, ``"cuda"`` (through gsplat) or whatever is there.
         seed: of everything random.
-        resume: go on from the checkpoint of ``output``.
+        resume: go on from the checkpoint of ``output``, and replace what an interrupted run has written there.
         overwrite: replace an ``output`` that exists.
         refine_poses: correct ego poses and camera mountings.
         shutter: ``"ignore"`` treats every picture as taken at once, to measure what the shutter is worth.
@@ -103,18 +98,26 @@ def reconstruct(
     Raises:
         AvrecError: settings that make no sense, a recording that cannot be used, an output that cannot be written.
     """
-    target = _writable(output, overwrite)
+    overwrite = overwrite or resume
+    target = writable_scene(output, overwrite)
     changes: dict[str, Any] = {
         "budget_s": budget_s, "iterations": iterations, "seed": seed,
         "refine_poses": refine_poses, "model_shutter": shutter == "model",
     }  # fmt: skip
-    config = preset_of(preset, **changes) if config is None else replace(config, **changes)
-    _check_device(device)
+    config = preset_of(preset, **changes) if config is None else checked(replace(config, **changes))
+    check_choices(device, shutter)
+    check_size(drive, downscale)
     held_out = held_out_frames(drive, holdout)
+    warn_of_gaps(drive, held_out, holdout)
+    fingerprint = _fingerprint(drive, config, downscale, holdout)
+    kept = checkpoint.checkpoint_path(target) if target else None
+    if resume and kept is None:
+        raise AvrecError("Resuming needs the output whose checkpoint to go on from.")
+    stored = checkpoint.read(kept, fingerprint) if resume and kept is not None else None
     started = time.perf_counter()
 
     # 1. What to learn from, and where to start.
-    moving = _moving_tracks(drive)
+    moving = moving_tracks(drive)
     pictures = load_pictures(
         drive, held_out, moving, downscale=downscale, rolling=config.model_shutter, progress=progress
     )
@@ -134,12 +137,8 @@ def reconstruct(
         config=config,
         rng=np.random.default_rng(seed),
     )
-    fingerprint = _fingerprint(drive, config, downscale, holdout)
-    kept = checkpoint.checkpoint_path(target) if target else None
-    if resume:
-        if kept is None:
-            raise AvrecError("Resuming needs the output whose checkpoint to go on from.")
-        checkpoint.restore(kept, trainer, fingerprint)
+    if stored is not None:
+        checkpoint.restore(stored, trainer)
     initialised_s = time.perf_counter() - started
 
     # 2. Optimise.
@@ -152,10 +151,15 @@ def reconstruct(
     # 3. Hand over.
     scene = scene_now()
     if target is not None and kept is not None:
-        scene.save(target, overwrite=overwrite)
-        if interrupted:
-            logger.info("Stopped early; go on with --resume --overwrite.")
-        else:
+        try:
+            scene.save(target, overwrite=overwrite)
+        except OutputError as error:
+            if not kept.exists():
+                raise
+            raise OutputError(f"{error} The last checkpoint stays: then repeat the command with --resume.") from error
+        if interrupted and kept.exists():
+            logger.warning("Stopped early. The same command with --resume goes on.")
+        elif not interrupted:
             checkpoint.discard(kept)
     return scene
 
@@ -191,20 +195,28 @@ def _optimise(
             observer(trainer.spent_s, scene_now)
             clock["observer"] = trainer.spent_s
         if kept is not None and now - clock["checkpoint"] >= config.checkpoint_s:
-            checkpoint.save(kept, trainer, fingerprint)
+            _keep(kept, trainer, fingerprint)
             clock["checkpoint"] = time.perf_counter()
 
     with _ctrl_c() as asked_to_stop:
         trainer.run(stop=asked_to_stop, after_step=after_step)
         interrupted = asked_to_stop() and trainer.progress < 1.0
     if interrupted and kept is not None:
-        checkpoint.save(kept, trainer, fingerprint)
+        _keep(kept, trainer, fingerprint)
     progress.finish(
         f"{trainer.iteration} iterations in {trainer.spent_s:.0f} s, {trainer.model.count} Gaussians, "
         f"{smoothed['psnr'] / max(smoothed['weight'], 1e-9):.2f} dB on the training pictures"
         + (", stopped early" if interrupted else "")
     )
     return interrupted
+
+
+def _keep(path: Path, trainer: Trainer, fingerprint: str) -> None:
+    """Write a checkpoint. A disk that is full now must not end a run that may still find room for its scene."""
+    try:
+        checkpoint.save(path, trainer, fingerprint)
+    except OutputError as error:
+        logger.warning("%s The optimisation goes on without it.", error)
 
 
 @contextmanager
@@ -225,17 +237,6 @@ def _ctrl_c() -> Iterator[Callable[[], bool]]:
         yield asked.is_set
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _moving_tracks(drive: Drive) -> list[Track]:
-    """Moving actors that are there while pictures are taken."""
-    times = [frame.timestamp_us for frame in drive.all_frames]
-    first, last = min(times), max(times)
-    return [
-        track
-        for track in drive.tracks
-        if track.moving and track.world_from_box.span_us[0] <= last and track.world_from_box.span_us[1] >= first
-    ]
 
 
 def _scene(
@@ -303,26 +304,9 @@ def _source(
 
 def _fingerprint(drive: Drive, config: ReconstructionConfig, downscale: float, holdout: int) -> str:
     """Of everything that a resumed run must have in common with the first one; the length may differ."""
-    settings = {key: value for key, value in asdict(config).items() if key not in ("budget_s", "iterations")}
+    free = ("budget_s", "iterations", "checkpoint_s")
+    settings = {key: value for key, value in asdict(config).items() if key not in free}
     frames = {name: [frame.timestamp_us for frame in frames] for name, frames in drive.frames.items()}
-    text = json.dumps([drive.name, frames, settings, downscale, holdout], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _writable(output: str | Path | None, overwrite: bool) -> Path | None:
-    """The output's path, checked before any work is done."""
-    if output is None:
-        return None
-    path = Path(output)
-    if path.suffix.lower() != ".usdz":
-        raise OutputError(f"The output {path} must end in .usdz.")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already. Choose another name or pass --overwrite.")
-    if not path.absolute().parent.is_dir():
-        raise OutputError(f"The folder {path.absolute().parent} does not exist. Create it first.")
-    return path
-
-
-def _check_device(device: str) -> None:
-    if device not in ("auto", "cpu", "cuda"):
-        raise AvrecError(f"Unknown device '{device}'. Use auto, cpu or cuda.")
+    tracks = [track.id for track in drive.tracks]
+    text = json.dumps([drive.name, frames, tracks, settings, downscale, holdout], sort_keys=True)
+    return hashlib.sha256(text.encode() + drive.ego.poses.tobytes()).hexdigest()
