@@ -40,7 +40,7 @@ class Refinement:
 
 def sigmoid(x: NDArray[np.floating]) -> NDArray[np.float64]:
     """Logistic function in float64."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(x, np.float64))))
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(np.asarray(x, np.float64), -80.0, 80.0))))
 
 
 def split_factors(opacity: NDArray[np.floating], copies: Int64) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -105,7 +105,7 @@ def add_noise(packed: Float32, strength: NDArray[np.floating] | float, rng: np.r
 
     Opaque Gaussians stay where they are. Changes ``packed`` in place.
     """
-    opacity = 1.0 / (1.0 + np.exp(-packed[:, _OPACITY]))
+    opacity = 1.0 / (1.0 + np.exp(-np.maximum(packed[:, _OPACITY], np.float32(-80.0))))
     faint = np.flatnonzero(opacity < 0.1)
     if not len(faint):
         return

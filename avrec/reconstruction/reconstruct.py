@@ -157,9 +157,9 @@ def reconstruct(
             if not kept.exists():
                 raise
             raise OutputError(f"{error} The last checkpoint stays: then repeat the command with --resume.") from error
-        if interrupted and kept.exists():
-            logger.warning("Stopped early. The same command with --resume goes on.")
-        elif not interrupted:
+        if interrupted:
+            logger.info("Stopped early; go on with --resume.")
+        else:
             checkpoint.discard(kept)
     return scene
 
