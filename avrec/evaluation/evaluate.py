@@ -21,10 +21,10 @@ from avrec.evaluation.sheet import SheetRow, write_sheet
 from avrec.evaluation.street import evaluate_street
 from avrec.progress import NO_PROGRESS, Progress
 from avrec.raster import Backend
-from avrec.rendering import Shot, render
+from avrec.rendering import Shot, modelled_shutter, render
 from avrec.scene.scene import Scene
 
-__all__ = ["evaluate", "held_out_frames", "modelled_shutter", "recorded_at"]
+__all__ = ["evaluate", "held_out_frames", "recorded_at"]
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +93,9 @@ def evaluate(
             rows.append(SheetRow(caption, recorded, shot.rgb_uint8))
         progress.update(position + 1, psnr=score.psnr)
     written = None if sheet is None else write_sheet(sheet, rows)
-    has_truth = street and (drive.source / "truth" / "truth.json").is_file()
-    beside = evaluate_street(scene, drive.source, downscale=scale, backend=backend) if has_truth else None
+    folder = drive.source if drive.source.is_dir() else drive.source.parent
+    has_truth = street and (folder / "truth" / "truth.json").is_file()
+    beside = evaluate_street(scene, folder, downscale=scale, backend=backend) if has_truth else None
     result = Evaluation(
         scene=scene.name,
         drive=drive.name,
@@ -151,12 +152,6 @@ def recorded_at(frame: Frame, downscale: float) -> UInt8:
         return image
     size = (max(1, round(image.shape[1] / downscale)), max(1, round(image.shape[0] / downscale)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def modelled_shutter(scene: Scene) -> bool:
-    """False for a scene that was made with the shutter ignored, and is to be shown in the same way."""
-    config = scene.source.get("config")
-    return bool(config.get("model_shutter", True)) if isinstance(config, Mapping) else True
 
 
 def _downscale(scene: Scene, downscale: float | None) -> float:

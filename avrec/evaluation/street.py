@@ -18,7 +18,7 @@ from avrec.evaluation.street_truth import StreetTruth
 from avrec.geometry import Offset, Trajectory
 from avrec.progress import NO_PROGRESS, Progress
 from avrec.raster import Backend
-from avrec.rendering import Shot, render
+from avrec.rendering import Shot, modelled_shutter, render
 from avrec.scene.scene import Scene
 
 __all__ = ["evaluate_street"]
@@ -52,7 +52,8 @@ def evaluate_street(
         ``psnr_frame_mean`` over frames with at least 100 of them.
         ``removed``: the same inside the masks of all that moves, without those actors, against the empty street.
         ``depth``: median of ``|depth - truth| / truth`` of the expected and of the median depth.
-        ``poses``: errors of recorded and refined camera poses, root mean square after one rigid fit of the whole path.
+        ``poses``: errors of recorded and refined camera poses, root mean square after one rigid fit of the whole path;
+        of the frames learned from, as no picture tells a held-out frame's own error.
         Keys are missing where the street has no such truth.
 
     Raises:
@@ -62,6 +63,7 @@ def evaluate_street(
     keys = _moments(scene, truth)
     movers = frozenset(track.id for track in scene.tracks if track.moving)
     bare = reduce(lambda edited, track: edited.without_actor(track), sorted(movers), scene)
+    rolling = modelled_shutter(scene)
     squares = {"cars": _Squares(), "people": _Squares(), "removed": _Squares()}
     shifted: dict[str, list[tuple[float, float, float]]] = {name: [] for name in truth.shifts}
     depth_errors: list[tuple[float, float]] = []
@@ -77,7 +79,9 @@ def evaluate_street(
             at: tuple[str, int] = (camera, time_us),
             size: tuple[int, int] = size,
         ) -> Shot:
-            return render(shown, *at, offset=offset, width=size[0], height=size[1], backend=backend)
+            return render(
+                shown, *at, offset=offset, rolling_shutter=rolling, width=size[0], height=size[1], backend=backend
+            )
 
         shot = shoot(scene)
         depth_errors.append(_depth_error(shot, truth.depth(place, size)))
@@ -144,17 +148,18 @@ def _decibel(square: float) -> float:
 
 def _moments(scene: Scene, truth: StreetTruth) -> list[tuple[str, int]]:
     """Held-out frames of the scene that the truth knows, or all of them where nothing was held out."""
-    everything = list(_frames(scene, truth, held_out=False))
-    if not everything:
+    kept = list(_frames(scene, truth, held_out=True)) or list(_frames(scene, truth, held_out=False))
+    if not kept:
         raise DataError("This street's truth has no frame of the scene. Evaluate against the street it was made from.")
-    return list(_frames(scene, truth, held_out=True)) or everything
+    return kept
 
 
 def _frames(scene: Scene, truth: StreetTruth, *, held_out: bool) -> Iterator[tuple[str, int]]:
+    """Camera and exposure start of the frames that were (not) held out."""
     for camera, times in scene.frames.items():
         kept = np.asarray(scene.held_out.get(camera, np.zeros(len(times), bool)))
         for time_us, out in zip(times.tolist(), kept.tolist(), strict=True):
-            if (camera, time_us) in truth.frames and (out or not held_out):
+            if (camera, time_us) in truth.frames and out == held_out:
                 yield camera, time_us
 
 

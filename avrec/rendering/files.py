@@ -39,6 +39,7 @@ def fresh_folder(out: Path, *, overwrite: bool, marker: str) -> Iterator[Path]:
             raise OutputError(f"{out} exists already. Choose another name or ask for it to be overwritten.")
         if not (out / marker).is_file():
             raise OutputError(f"{out} was not written by avrec (it has no {marker}). Choose another name.")
+    out = out.absolute()
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,12 @@ def fresh_folder(out: Path, *, overwrite: bool, marker: str) -> Iterator[Path]:
         old = out.with_name(f".{out.name}.old-{os.getpid()}")
         if out.exists():
             out.rename(old)
-        partial.rename(out)
+        try:
+            partial.rename(out)
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"Cannot write {out}: {error}. Check the free space and the permissions.") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 from weakref import WeakKeyDictionary
@@ -19,7 +19,7 @@ from avrec.raster.native.rasterizer import NativeRasterizer
 from avrec.rendering.view import middle_us, present_actors, sensor_named, view_for
 from avrec.scene.scene import Scene
 
-__all__ = ["OUTPUTS", "Output", "Shot", "check_outputs", "render", "render_view", "sky_background"]
+__all__ = ["OUTPUTS", "Output", "Shot", "check_outputs", "modelled_shutter", "render", "render_view", "sky_background"]
 
 Float32 = NDArray[np.float32]
 Output = Literal["rgb", "alpha", "depth", "median_depth", "normal"]
@@ -159,6 +159,12 @@ def sky_background(scene: Scene, view: View, *, backend: Backend = "auto") -> Fl
     else:
         world = rays @ view.rotation[0].T
     return np.where(valid[..., None], sample_sky(scene.sky, world), np.float32(0))
+
+
+def modelled_shutter(scene: Scene) -> bool:
+    """False for a scene that was made with the shutter ignored, and is to be shown in the same way."""
+    config = scene.source.get("config")
+    return bool(config.get("model_shutter", True)) if isinstance(config, Mapping) else True
 
 
 def check_outputs(outputs: Sequence[str]) -> None:

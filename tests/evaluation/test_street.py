@@ -88,7 +88,7 @@ def test_evaluate_adds_the_streets_truth(tmp_path: Path, few_frames: Scene) -> N
     pictures = {
         ("front", time): render(few_frames, "front", time).rgb_uint8 for time in few_frames.frames["front"].tolist()
     }
-    drive = replace(drive_of(few_frames, pictures), source=tmp_path)
+    drive = replace(drive_of(few_frames, pictures), source=tmp_path / "transforms.json")
     document = json.loads(json.dumps(evaluate(few_frames, drive).to_dict(), allow_nan=False))
     assert document["street"]["shifts"]["+1.00"]["psnr"] > 50
     assert "street" not in evaluate(few_frames, drive, street=False).to_dict()
