@@ -16,7 +16,7 @@ from avrec.drive.street.sky import sky_color
 from avrec.drive.street.surface import Hit
 from avrec.drive.street.world import Street
 
-__all__ = ["SKY_SURFACE", "Caster", "Rays", "Seen", "Selection"]
+__all__ = ["SKY_SURFACE", "Caster", "Rays", "Seen", "Selection", "move"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -120,7 +120,7 @@ class Caster:
 
     def cast(self, rays: Rays) -> Seen:
         """First surface along each ray."""
-        origin, direction = _move(self._world, rays.pose[:, None], rays.directions)
+        origin, direction = move(self._world, rays.pose[:, None], rays.directions)
         distance, face = self.street.ground.intersect(origin, direction)
         below = face.astype(np.int32) + self.ground_surface
         surface = np.where(np.isfinite(distance), below, SKY_SURFACE).astype(np.uint16)
@@ -134,7 +134,7 @@ class Caster:
                 if before.max() < self._away[number]:
                     continue
                 matrices = self.unit_from_sensor(number)
-                t, face = intersect(part, *_move(matrices, rays.pose[rows, None], some))
+                t, face = intersect(part, *move(matrices, rays.pose[rows, None], some))
                 nearer = t < before
                 if nearer.any():
                     distance[rows, columns] = np.where(nearer, t, before)
@@ -175,10 +175,10 @@ class Caster:
         """Colour [N, 3] of hits on one face."""
         light = self.street.light
         if surface == SKY_SURFACE:
-            _, (x, y, z) = _move(self._world, lines, directions)
+            _, (x, y, z) = move(self._world, lines, directions)
             return sky_color(x, y, z, float(self.beam_angle))
         if surface >= self.ground_surface:
-            origin, direction = _move(self._world, lines, directions)
+            origin, direction = move(self._world, lines, directions)
             x, y, z = (o + t * d for o, d in zip(origin, direction, strict=True))
             face = surface - self.ground_surface
             color, at = self.street.ground.albedo(face, x, y, z, np.stack(direction), t * self.beam_angle)
@@ -186,7 +186,7 @@ class Caster:
         number, face = divmod(surface, _FACES)
         part = self.street.parts[number]
         half = part.half.astype(np.float32)[:, None]
-        origin, direction = _move(self.unit_from_sensor(number), lines, directions)
+        origin, direction = move(self.unit_from_sensor(number), lines, directions)
         unit = np.stack(direction)
         point = np.stack(origin) + t * unit
         normal = _normal(part, face, point)
@@ -215,7 +215,7 @@ def _rows(matrices: Float64) -> Float32:
     return np.ascontiguousarray(matrices[..., :3, :]).astype(np.float32)
 
 
-def _move(
+def move(
     matrices: Float32, lines: NDArray[np.intp], directions: Float32
 ) -> tuple[tuple[Float32, Float32, Float32], tuple[Float32, Float32, Float32]]:
     """Ray origins (shape of ``lines``) and directions in another frame."""

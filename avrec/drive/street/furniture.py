@@ -88,6 +88,6 @@ def _sign(road: Road, rng: np.random.Generator, s: float, side: float) -> list[P
 
 
 def _bin(road: Road, rng: np.random.Generator, s: float, side: float) -> Part:
-    pose = placed(road, s, side * (CROSS_SECTION.kerb + 2.6), 0.55, float(rng.uniform(-0.2, 0.2)))
+    pose = placed(road, s, side * (CROSS_SECTION.kerb + 0.6), 0.55, float(rng.uniform(-0.2, 0.2)))
     color = ((0.2, 0.35, 0.25), (0.3, 0.3, 0.33), (0.45, 0.35, 0.2))[int(rng.integers(3))]
     return Part("box", pose, np.array([0.32, 0.3, 0.45]), "plain", {"wall": color, "salt": 9}, Semantic.POLE)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive.street.caster import SKY_SURFACE, Caster, Rays, Selection
+from avrec.drive.street.caster import SKY_SURFACE, Caster, Rays, Selection, move
 from avrec.drive.street.rig import RigCamera, corner_rays, sample_rays
+from avrec.drive.street.shapes import intersect
 from avrec.drive.street.world import Street
 
 __all__ = ["Picture", "picture", "picture_without", "row_times_s"]
@@ -191,11 +192,22 @@ class _View:
         return picture
 
     def _thin(self) -> NDArray[np.bool_]:
-        """Pixels where something narrower than a pixel may hide between the rays."""
-        thin = np.zeros((self.camera.model.height, self.camera.model.width), bool)
-        for number, box in self._boxes.items():
-            if self.street.parts[number].thin:
-                thin[box] = True
+        """Pixels where something narrower than a pixel may hide between the rays.
+
+        Found by casting at thin parts fattened by a pixel, each row at its own moment.
+        """
+        centers = sample_rays(self.camera.model, 1)[..., 0]
+        thin = np.zeros(centers.shape[1:], bool)
+        for number, (rows, columns) in self._boxes.items():
+            part = self.street.parts[number]
+            if part.thin:
+                matrices = self.caster.unit_from_sensor(number)[rows]
+                half = part.half.astype(np.float32)
+                away = np.linalg.norm(matrices[:, :, 3] * half, axis=1, keepdims=True)
+                fat = matrices * (half / (half + self.caster.beam_angle * away))[:, :, None]
+                lines = np.arange(len(fat), dtype=np.intp)[:, None]
+                t, _ = intersect(part, *move(fat, lines, centers[:, rows, columns]))
+                thin[rows, columns] |= np.isfinite(t)
         return thin
 
     def _refine(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Float32:

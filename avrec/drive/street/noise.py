@@ -31,7 +31,7 @@ def _value_noise(x: Float32, y: Float32) -> Float32:
 
 
 def smooth_noise(x: Float32, y: Float32, width: Float32, octaves: tuple[tuple[float, float], ...]) -> Float32:
-    """A sum of value-noise octaves, each faded out as its cell nears two beam widths.
+    """A sum of value-noise octaves, each faded out as its cell nears the beam's width.
 
     Args:
         x: float32 [N] metres.
@@ -44,7 +44,7 @@ def smooth_noise(x: Float32, y: Float32, width: Float32, octaves: tuple[tuple[fl
     """
     total = np.zeros_like(x)
     for frequency, amplitude in octaves:
-        strength = np.clip(1.7 - 2.6 * width * np.float32(frequency), 0, 1) * np.float32(amplitude)
+        strength = np.clip(1.8 - 1.6 * width * np.float32(frequency), 0, 1) * np.float32(amplitude)
         if not strength.any():
             continue
         shift = np.float32(frequency * 17.31)  # octaves must not share lattice points at the origin

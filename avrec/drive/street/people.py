@@ -121,7 +121,7 @@ def people_the_street(
     if moving:
         lane = CROSS_SECTION.lane_center
         add("car", RoadRunner(road, 13.0, -lane, 8.1, half), True)
-        for s in np.arange(26.0, last_s + 40, 31.0):
+        for s in np.arange(26.0, last_s - 6, 31.0):  # none may come out of the house at the street's end
             add("car", RoadRunner(road, float(s) + float(rng.uniform(-3, 3)), lane, -7.5, half), True)
     return actors, parts
 

@@ -46,21 +46,9 @@ def sweep(street: Street, lidar: SpinningLidar, start_s: float, rng: np.random.G
 
     def select(number: int) -> list[Selection]:
         part = street.parts[number]
-        lidar_from_body = np.linalg.inv(caster.bodies[part.body][middle])
-        center = (lidar_from_body @ part.body_from_part)[:3, 3]
-        # while the lidar turns, it and the part move by a metre or so and the rig yaws by a degree or two
-        radius = float(np.linalg.norm(part.half)) + 1.2
-        away = float(np.hypot(center[0], center[1]))
-        if away <= radius:
-            return [(slice(0, lidar.columns), slice(None))]
-        opening = float(np.arcsin(radius / away)) + 0.05
-        turn = (np.pi - float(np.arctan2(center[1], center[0]))) / (2 * np.pi) * lidar.columns
-        reach = opening / (2 * np.pi) * lidar.columns
-        first, last = int(np.floor(turn - reach)), int(np.ceil(turn + reach))
-        if last - first >= lidar.columns:
-            return [(slice(0, lidar.columns), slice(None))]
-        kept = [(max(0, first + t), min(lidar.columns, last + t)) for t in (0, lidar.columns, -lidar.columns)]
-        return [(slice(a, b), slice(None)) for a, b in kept if a < b]
+        lidar_from_part = np.linalg.inv(caster.bodies[part.body][middle]) @ part.body_from_part
+        radius = float(np.linalg.norm(part.half))
+        return [(columns, slice(None)) for columns in _columns_of(lidar, lidar_from_part[:3, 3], radius)]
 
     rays = Rays(lidar.rays(), np.arange(lidar.columns, dtype=np.intp), select)
     seen = caster.cast(rays)
@@ -80,3 +68,18 @@ def sweep(street: Street, lidar: SpinningLidar, start_s: float, rng: np.random.G
         semantic[surface],
         instance[surface],
     )
+
+
+def _columns_of(lidar: SpinningLidar, center: NDArray[np.float64], radius: float) -> list[slice]:
+    """Columns that may touch a ball, given where it is in the lidar's frame halfway through the turn."""
+    # while the lidar turns, it and the ball move by a metre or so and the rig yaws by a degree or two
+    radius += 1.2
+    away = float(np.hypot(center[0], center[1]))
+    if away <= radius:
+        return [slice(0, lidar.columns)]
+    opening = float(np.arcsin(radius / away)) + 0.05
+    turn = (np.pi - float(np.arctan2(center[1], center[0]))) / (2 * np.pi) * lidar.columns
+    reach = opening / (2 * np.pi) * lidar.columns
+    first, last = int(np.floor(turn - reach)), int(np.ceil(turn + reach))
+    spans = [(max(0, first + t), min(lidar.columns, last + t)) for t in (0, lidar.columns, -lidar.columns)]
+    return [slice(a, b) for a, b in spans if a < b]

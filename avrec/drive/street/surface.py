@@ -76,7 +76,7 @@ def noisy_round(hit: Hit, base: Float32, octaves: Octaves) -> Float32:
     """Noise for curved parts: two skewed planes averaged, so that no direction shows streaks."""
     x, y, z = hit.point
     salt = np.float32(hit.number("salt") * 13.7 if "salt" in hit.look else 0.0)
-    width = hit.beam * 1.6
+    width = hit.beam * 1.3
     noise = smooth_noise(x + 0.4 * y + salt, z + 0.4 * y, width, octaves)
     noise = noise + smooth_noise(y - 0.4 * z, x * 0.6 + 0.7 * z + salt, width, octaves)
     result: Float32 = base * (1 + 0.75 * noise)[:, None]
