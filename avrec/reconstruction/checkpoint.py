@@ -121,16 +121,23 @@ def restore(stored: Stored, trainer: Trainer) -> None:
             arrays["packed"], arrays["moments"], arrays["body"]
         )  # fmt: skip
         model.count = count
-        model.sky, model.sky_moments = arrays["sky"], arrays["sky_moments"]
+        model.sky = _like(model.sky, arrays["sky"])
+        model.sky_moments = _like(model.sky_moments, arrays["sky_moments"])
         for name in model.colors:
-            model.colors[name] = arrays[f"color/{name}"]
-            model.color_moments[name] = arrays[f"color_moments/{name}"]
+            model.colors[name] = _like(model.colors[name], arrays[f"color/{name}"])
+            model.color_moments[name] = _like(model.color_moments[name], arrays[f"color_moments/{name}"])
         trainer.poses.restore({k.removeprefix("pose/"): v for k, v in arrays.items() if k.startswith("pose/")})
-        trainer.queue = arrays["queue"].tolist()
+        trainer.queue = [range(len(trainer.pictures))[number] for number in arrays["queue"].tolist()]
         trainer.iteration, trainer.spent_s = int(about["iteration"]), float(about["spent_s"])
         trainer.rng.bit_generator.state = about["rng"]
     except _DAMAGE as error:
         raise _damaged(stored.path, error) from error
+
+
+def _like(now: NDArray[Any], stored: NDArray[Any]) -> NDArray[Any]:
+    if (stored.shape, stored.dtype) != (now.shape, now.dtype):
+        raise ValueError(f"{stored.dtype} {stored.shape} instead of {now.dtype} {now.shape}")
+    return stored
 
 
 def _damaged(path: Path, error: BaseException) -> DataError:
