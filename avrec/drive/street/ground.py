@@ -114,7 +114,7 @@ class Ground:
         seams = np.maximum(pulse(s, ws, 2.0, 2.06, 5.0), single_pulse(np.abs(d), wd, 0.3, 0.36))
         grey = grey * (1 - 0.35 * seams)
         lid_s = s - 9 * np.floor(s / 9) - 4.5
-        grey = grey * (1 - 0.4 * soft_disc(np.hypot(lid_s, np.abs(d) - 1.1), 0.36, np.maximum(ws, wd)))
+        grey = grey * (1 - 0.3 * soft_disc(np.hypot(lid_s, np.abs(d) - 1.1), 0.32, np.maximum(ws, wd)))
         color = np.repeat(grey.astype(np.float32)[:, None], 3, 1) * np.array([[1.0, 1.0, 1.03]], np.float32)
         return mix(color, np.array([[0.88, 0.88, 0.86]], np.float32), self._paint(s, d, ws, wd) * (0.85 + 1.2 * coarse))
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive.street.caster import SKY_SURFACE, Caster, Rays, Selection, move
-from avrec.drive.street.rig import RigCamera, corner_rays, sample_rays
+from avrec.drive.street.rig import RigCamera, center_rays, corner_rays, pixel_samples
 from avrec.drive.street.shapes import intersect
 from avrec.drive.street.world import Street
 
@@ -160,7 +160,7 @@ class _View:
         model = self.camera.model
         height, width = model.height, model.width
         every = np.arange(height, dtype=np.intp)
-        centers = Rays(sample_rays(model, 1)[..., 0], every, self.select_pixels)
+        centers = Rays(center_rays(model), every, self.select_pixels)
         seen = self.caster.cast(centers)
         rgb = self.caster.shade(centers, seen)
         corners = corner_rays(model)
@@ -177,7 +177,7 @@ class _View:
         """The pixels of ``mask``, the others from ``base``; the same numbers as ``render`` gives."""
         rows, columns = np.nonzero(mask)
         select = self._select_listed(rows, columns)
-        centers = Rays(sample_rays(self.camera.model, 1)[:, rows, columns], rows, select)
+        centers = Rays(center_rays(self.camera.model)[:, rows, columns, None], rows, select)
         seen = self.caster.cast(centers)
         rgb = self.caster.shade(centers, seen)[:, 0]
         corners = corner_rays(self.camera.model)
@@ -196,7 +196,7 @@ class _View:
 
         Found by casting at thin parts fattened by a pixel, each row at its own moment.
         """
-        centers = sample_rays(self.camera.model, 1)[..., 0]
+        centers = center_rays(self.camera.model)
         thin = np.zeros(centers.shape[1:], bool)
         for number, (rows, columns) in self._boxes.items():
             part = self.street.parts[number]
@@ -214,8 +214,8 @@ class _View:
         """Mean colour [N, 3] over a grid of rays in each listed pixel; rays of a row share its moment."""
         if not rows.size:
             return np.zeros((0, 3), np.float32)
-        directions = sample_rays(self.camera.model, _SUBSAMPLES)[:, rows, columns]
-        rays = Rays(np.ascontiguousarray(directions), rows, self._select_listed(rows, columns))
+        directions = pixel_samples(self.camera.model, rows, columns, _SUBSAMPLES)
+        rays = Rays(directions, rows, self._select_listed(rows, columns))
         colors = self.caster.shade(rays, self.caster.cast(rays))
         result: Float32 = colors.mean(1)
         return result

@@ -13,7 +13,7 @@ from avrec.drive.street.build import build_street
 from avrec.drive.street.rig import RigCamera, SpinningLidar, lidar_of_the_rig, rig_cameras
 from avrec.drive.street.world import Street
 
-__all__ = ["START_US", "Plan", "shift_name"]
+__all__ = ["START_US", "Plan", "image_file", "shift_name"]
 
 Float64 = NDArray[np.float64]
 

@@ -10,10 +10,23 @@ from numpy.typing import NDArray
 
 from avrec.geometry import OpenCVPinholeCamera, matrix_from_rpy, transform_from
 
-__all__ = ["RigCamera", "SpinningLidar", "lidar_of_the_rig", "rig_cameras"]
+__all__ = [
+    "MAX_CAMERAS",
+    "RigCamera",
+    "SpinningLidar",
+    "center_rays",
+    "corner_rays",
+    "lidar_of_the_rig",
+    "pixel_samples",
+    "rig_cameras",
+]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+# the rays of larger pictures are computed anew for each: kept, they would take gigabytes
+_CACHED_PIXELS = 400_000
 
 # name, yaw (degrees, positive left), position in the rig, metres; added in this order
 _PLACES = (
@@ -70,17 +83,34 @@ def rig_cameras(count: int, width: int, height: int) -> tuple[RigCamera, ...]:
     return tuple(cameras)
 
 
-@lru_cache(maxsize=16)
-def sample_rays(model: OpenCVPinholeCamera, samples: int) -> Float32:
-    """Unit camera rays through ``samples`` x ``samples`` points of every pixel, float32 [3, H, W, samples^2]."""
+@lru_cache(maxsize=8)
+def center_rays(model: OpenCVPinholeCamera) -> Float32:
+    """Unit camera rays through pixel centres, float32 [3, H, W]."""
+    rows, columns = np.mgrid[: model.height, : model.width]
+    return _sampled(model, rows, columns, 1)[..., 0]
+
+
+def pixel_samples(model: OpenCVPinholeCamera, rows: Index, columns: Index, samples: int) -> Float32:
+    """Unit camera rays through ``samples`` x ``samples`` points of each listed pixel, float32 [3, N, samples^2]."""
+    if model.width * model.height <= _CACHED_PIXELS:
+        return np.ascontiguousarray(_all_samples(model, samples)[:, rows, columns])
+    return _sampled(model, rows, columns, samples)
+
+
+@lru_cache(maxsize=8)
+def _all_samples(model: OpenCVPinholeCamera, samples: int) -> Float32:
+    rows, columns = np.mgrid[: model.height, : model.width]
+    return _sampled(model, rows, columns, samples)
+
+
+def _sampled(model: OpenCVPinholeCamera, rows: Index, columns: Index, samples: int) -> Float32:
     offsets = (np.arange(samples) + 0.5) / samples
-    v, dv, u, du = np.meshgrid(np.arange(model.height), offsets, np.arange(model.width), offsets, indexing="ij")
-    pixels = np.stack([u + du, v + dv], -1).transpose(0, 2, 1, 3, 4)
-    rays, _ = model.unproject(pixels.reshape(model.height, model.width, samples * samples, 2))
+    dv, du = (grid.reshape(-1) for grid in np.meshgrid(offsets, offsets, indexing="ij"))
+    rays, _ = model.unproject(np.stack([columns[..., None] + du, rows[..., None] + dv], -1))
     return np.ascontiguousarray(np.moveaxis(rays, -1, 0)).astype(np.float32)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def corner_rays(model: OpenCVPinholeCamera) -> Float32:
     """Unit camera rays through pixel corners, float32 [3, H + 1, W + 1]."""
     u, v = np.meshgrid(np.arange(model.width + 1.0), np.arange(model.height + 1.0))
