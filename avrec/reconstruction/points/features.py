@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
-import pycolmap
 from numpy.typing import NDArray
 
 from avrec.drive.drive import Track
@@ -25,7 +28,7 @@ Int64 = NDArray[np.int64]
 _PEAK_THRESHOLD = 0.002
 _MOST_PER_VIEW = 2500
 # Doubling the picture first finds four times the keypoints at three times the cost; larger pictures do without.
-_DOUBLE_BELOW_PX = 320_000
+_DOUBLE_BELOW_PX = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +71,17 @@ def extract_features(
         moving: actors with tracks.
         progress: told about each picture.
     """
-    quiet = pycolmap.logging.minloglevel
+    pycolmap = _pycolmap()
+    level = pycolmap.logging.minloglevel
     pycolmap.logging.minloglevel = 2
     progress.start("Finding keypoints", len(views))
     parts = []
     try:
         for done, view in enumerate(views):
-            parts.append(_of_view(view, moving))
+            parts.append(_of_view(pycolmap, view, moving))
             progress.update(done + 1)
     finally:
-        pycolmap.logging.minloglevel = quiet
+        pycolmap.logging.minloglevel = level
     counts = [len(part[0]) for part in parts]
     pixels, descriptors, origins, directions, rgb = (np.concatenate(column) for column in zip(*parts, strict=True))
     progress.finish(f"{len(pixels)} keypoints")
@@ -93,10 +97,12 @@ def extract_features(
     )
 
 
-def _of_view(view: TrainingView, moving: Sequence[Track]) -> tuple[Float64, Float32, Float64, Float64, Float32]:
+def _of_view(
+    pycolmap: ModuleType, view: TrainingView, moving: Sequence[Track]
+) -> tuple[Float64, Float32, Float64, Float64, Float32]:
     image = view.image()
     gray = np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
-    keypoints, found = _extractor(gray.size < _DOUBLE_BELOW_PX).extract_from_uint8_array(gray)
+    keypoints, found = _extractor(pycolmap, gray.size < _DOUBLE_BELOW_PX).extract_from_uint8_array(gray)
     pixels = np.array([(point.x, point.y) for point in keypoints], dtype=np.float64).reshape(-1, 2)
     descriptors = np.asarray(found.data, dtype=np.float32).reshape(-1, 128)
     origins, directions, times, valid = view.world_rays(pixels)
@@ -104,7 +110,18 @@ def _of_view(view: TrainingView, moving: Sequence[Track]) -> tuple[Float64, Floa
     return pixels[valid], descriptors[valid], origins[valid], directions[valid], sample_image(image, pixels[valid])
 
 
-def _extractor(doubled: bool) -> pycolmap.FeatureExtractor:
+def _pycolmap() -> ModuleType:
+    """The package, imported when first needed and without its taking over SIGTERM."""
+    before = signal.getsignal(signal.SIGTERM)
+    import pycolmap
+
+    if threading.current_thread() is threading.main_thread() and before is not None:
+        signal.signal(signal.SIGTERM, before)
+    module: ModuleType = pycolmap
+    return module
+
+
+def _extractor(pycolmap: ModuleType, doubled: bool) -> Any:
     options = pycolmap.FeatureExtractionOptions()
     options.use_gpu = False
     options.num_threads = 1

@@ -1,4 +1,4 @@
-"""The points a reconstruction starts from: lidar, then triangulation, then random shells."""
+"""The points a reconstruction starts from: lidar, then the pictures, then random shells."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from avrec.errors import AvrecError
 from avrec.progress import NO_PROGRESS, Progress
 from avrec.reconstruction.points.boxes import moving_tracks
 from avrec.reconstruction.points.colour import Uncoloured, colour_points
+from avrec.reconstruction.points.dense import DensePoints, dense_points
 from avrec.reconstruction.points.features import extract_features
 from avrec.reconstruction.points.lidar import LidarCloud, accumulate_lidar
 from avrec.reconstruction.points.matching import candidate_pairs, key_views, match_pairs
 from avrec.reconstruction.points.shells import shell_points
 from avrec.reconstruction.points.triangulation import Triangulated, triangulate
 from avrec.reconstruction.points.views import TrainingView, training_views
+from avrec.reconstruction.points.voxels import thin_to_budget
 
 __all__ = ["ActorPoints", "InitialPoints", "PointSource", "initial_points"]
 
@@ -35,8 +37,12 @@ _FEWEST_PER_ACTOR = 400
 _SHELL_SHARE, _TRIANGULATED_SHARE = 0.06, 0.4
 # Part of the lidar that no picture shows is dropped after colouring, so more is kept until then.
 _UNSEEN_ALLOWANCE = 1.4
-# Triangulated points are only wanted where the lidar did not reach.
-_LIDAR_NEAR_M, _LIDAR_NEAR_PER_METRE = 0.15, 0.015
+# Keypoints take the longest; neighbours further apart see more parallax anyway.
+_MOST_KEYPOINT_VIEWS = 110
+# Points from pictures are only wanted where the lidar did not reach: further from it than their own error, in
+# metres or as a share of their distance.
+_NEAR_M, _MATCHED_NEAR, _DENSE_NEAR = 0.2, 0.015, 0.05
+_VOXEL_PER_METRE = 0.006
 # Without anything else the shells are all there is to start from.
 _FEWEST_POINTS = 20_000
 
@@ -109,7 +115,7 @@ def initial_points(
     views = training_views(drive, held_out, downscale)
     moving = moving_tracks(drive.tracks)
 
-    matched = _triangulated(views, moving, progress)
+    matched, dense = _from_pictures(views, moving, progress)
     shells = int(_SHELL_SHARE * max_points)
     lidar, boxed = accumulate_lidar(
         drive,
@@ -118,19 +124,19 @@ def initial_points(
         actor_budget=_MOST_PER_ACTOR,
         progress=progress,
     )
-    matched = _beyond(matched, lidar)
+    pictured = _beyond(lidar, matched, dense)
     static, rgb, found, actors = _coloured(lidar, boxed, views, moving, generator, progress)
 
     most = int(_TRIANGULATED_SHARE * max_points) if found.any() else max_points - shells
-    from_pictures = _choose(np.arange(len(matched.xyz)), most, generator)
+    from_pictures = thin_to_budget(pictured.xyz, _VOXEL_PER_METRE * pictured.depth_m, most)
     from_lidar = _choose(np.flatnonzero(found), max_points - shells - len(from_pictures), generator)
-    known = np.concatenate([static[from_lidar], matched.xyz[from_pictures]])
+    known = np.concatenate([static[from_lidar], pictured.xyz[from_pictures]])
     if len(known) + shells < _FEWEST_POINTS:
         shells = min(_FEWEST_POINTS, max_points) - len(known)
     shell_xyz, shell_rgb = shell_points(views, known, moving, budget=shells, generator=generator, progress=progress)
     return InitialPoints(
         xyz=np.concatenate([known, shell_xyz]).astype(np.float32),
-        rgb=np.concatenate([rgb[from_lidar], matched.rgb[from_pictures], shell_rgb]),
+        rgb=np.concatenate([rgb[from_lidar], pictured.rgb[from_pictures], shell_rgb]),
         source=np.repeat(
             np.array([PointSource.LIDAR, PointSource.TRIANGULATED, PointSource.SHELL], dtype=np.uint8),
             [len(from_lidar), len(from_pictures), len(shell_xyz)],
@@ -139,19 +145,29 @@ def initial_points(
     )
 
 
-def _triangulated(views: list[TrainingView], moving: list[Track], progress: Progress) -> Triangulated:
-    """Points from matches between the key views."""
+def _from_pictures(
+    views: list[TrainingView], moving: list[Track], progress: Progress
+) -> tuple[Triangulated, DensePoints]:
+    """Points from matches between the key views, and from their dense depth."""
     chosen = key_views(views)
-    features = extract_features(chosen, moving, progress)
-    return triangulate(features, *match_pairs(features, candidate_pairs(chosen), progress=progress))
+    pairs = candidate_pairs(chosen)
+    fewer = chosen[:: -(-len(chosen) // _MOST_KEYPOINT_VIEWS)]
+    features = extract_features(fewer, moving, progress)
+    matched = triangulate(features, *match_pairs(features, candidate_pairs(fewer), progress=progress))
+    return matched, dense_points(chosen, pairs, moving, progress=progress)
 
 
-def _beyond(matched: Triangulated, lidar: LidarCloud) -> Triangulated:
-    """Triangulated points away from the lidar's."""
-    if not len(lidar) or not len(matched.xyz):
-        return matched
-    distance, _ = cKDTree(lidar.xyz).query(matched.xyz, workers=-1)
-    return matched.at(distance > np.maximum(_LIDAR_NEAR_M, _LIDAR_NEAR_PER_METRE * matched.depth_m))
+def _beyond(lidar: LidarCloud, matched: Triangulated, dense: DensePoints) -> DensePoints:
+    """Points from pictures where the lidar has none, the more exact ones first."""
+    found = []
+    for points, share in ((matched, _MATCHED_NEAR), (dense, _DENSE_NEAR)):
+        kept = np.ones(len(points.xyz), dtype=np.bool_)
+        if len(lidar) and len(kept):
+            distance, _ = cKDTree(lidar.xyz).query(points.xyz, workers=-1)
+            kept = distance > np.maximum(_NEAR_M, share * points.depth_m)
+        order = np.flatnonzero(kept)[np.argsort(points.depth_m[kept], kind="stable")]
+        found.append((points.xyz[order], points.rgb[order], points.depth_m[order]))
+    return DensePoints(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
 def _coloured(

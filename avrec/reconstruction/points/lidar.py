@@ -13,6 +13,7 @@ from avrec.drive.drive import Drive, LidarSweep, Track
 from avrec.geometry import apply
 from avrec.progress import NO_PROGRESS, Progress
 from avrec.reconstruction.points.boxes import alive, into_box
+from avrec.reconstruction.points.voxels import thin_to_budget
 
 __all__ = ["LidarCloud", "accumulate_lidar", "thin"]
 
@@ -30,6 +31,7 @@ _BOX_FLOOR_M = 0.05
 # Side of a voxel per metre from the path, before the budget widens it: about a pixel of a 500 px focal length.
 _VOXEL_PER_METRE = 0.002
 _VOXEL_REACH_M = 4.0
+_ACTOR_VOXEL_M = 0.02
 _CHUNK = 3_000_000
 _TICK_US = 200
 
@@ -110,32 +112,12 @@ def thin(cloud: LidarCloud, path: cKDTree, *, budget: int) -> LidarCloud:
         return cloud
     cloud = cloud.at(np.argsort(cloud.range_m, kind="stable"))
     away = np.maximum(path.query(cloud.xyz, workers=-1)[0], _VOXEL_REACH_M)
-    per_metre = _VOXEL_PER_METRE
-    chosen = _first_per_voxel(cloud.xyz, per_metre * away)
-    while len(chosen) > budget:
-        per_metre *= max(1.05, float(np.sqrt(len(chosen) / budget)))
-        chosen = chosen[_first_per_voxel(cloud.xyz[chosen], per_metre * away[chosen])]
-    return cloud.at(chosen)
-
-
-def _first_per_voxel(xyz: Float64, side: Float64) -> Int64:
-    """Index of the first point in each voxel, in order; sides are rounded to powers of the square root of two."""
-    level = np.round(2 * np.log2(side)).astype(np.int64)
-    cell = np.floor((xyz - xyz.min(axis=0)) / (2.0 ** (level / 2))[:, None]).astype(np.int64)
-    bits = np.array([20, 20, 16])
-    cell = np.minimum(cell, (1 << bits) - 1)
-    key = ((level & 63) << 56) | (cell[:, 0] << 36) | (cell[:, 1] << 16) | cell[:, 2]
-    _, first = np.unique(key, return_index=True)
-    return np.sort(first)
+    return cloud.at(thin_to_budget(cloud.xyz, _VOXEL_PER_METRE * away, budget))
 
 
 def _thin_evenly(cloud: LidarCloud, budget: int) -> LidarCloud:
-    side = 0.02
-    while len(cloud) > budget:
-        cloud = cloud.at(np.argsort(cloud.range_m, kind="stable"))
-        cloud = cloud.at(_first_per_voxel(cloud.xyz, np.full(len(cloud), side)))
-        side *= 1.2
-    return cloud
+    cloud = cloud.at(np.argsort(cloud.range_m, kind="stable"))
+    return cloud.at(thin_to_budget(cloud.xyz, np.full(len(cloud), _ACTOR_VOXEL_M), budget))
 
 
 def _sweep(drive: Drive, sweep: LidarSweep) -> LidarCloud:
