@@ -5,10 +5,14 @@
 
 namespace avrec {
 
+// The ellipse only approximates the footprint. 3DGUT cuts it at tiles; cutting at blocks needs room to look the same.
+constexpr float kBlockSlack = 1.25f;
+
 // Blocks of the tile at pixel (x0, y0) whose rectangle of pixel centres comes within the ellipse, exactly: the least
 // value of d' conic d over a rectangle is 0 if it holds the centre, else it lies on one of the two edges that face it.
+// `b` and the tile are turned over the diagonal where lines are columns, as the blocks are.
 inline uint32_t blocks_touched(const Bounds &b, float x0, float y0) {
-    uint32_t mask = 0;
+    uint32_t mask = 0, near = 0;
     for (int group = 0; group < kBlocks / kLanes; ++group) {
         vf left, top;
         for (int l = 0; l < kLanes; ++l) {
@@ -28,9 +32,11 @@ inline uint32_t blocks_touched(const Bounds &b, float x0, float y0) {
         // An edge counts only if it faces the centre.
         const vf far = splat(3e38f);
         const vf least = min(select(zero_x, far, on_x), select(zero_y, far, on_y));
-        mask |= bits(either(both(zero_x, zero_y), less_equal(least, splat(b.k2)))) << (group * kLanes);
+        const vm holds_centre = both(zero_x, zero_y);
+        near |= bits(either(holds_centre, less_equal(least, splat(b.k2)))) << (group * kLanes);
+        mask |= bits(either(holds_centre, less_equal(least, splat(kBlockSlack * b.k2)))) << (group * kLanes);
     }
-    return mask;
+    return near ? mask : 0;
 }
 
 inline void bin_all(Frame &f) {
@@ -39,6 +45,7 @@ inline void bin_all(Frame &f) {
     f.tiles_down = (height + kTile - 1) / kTile;
     const int tiles = f.tiles(), n = f.visible;
     constexpr int kChunk = 4096;
+    const bool columns = f.view.axis == 2;
     const int chunks = (n + kChunk - 1) / kChunk;
     if ((int)f.pieces.size() < chunks) f.pieces.resize(chunks), f.piece_counts.resize(chunks);
     f.slot_start.reserve(n + 1);
@@ -50,12 +57,14 @@ inline void bin_all(Frame &f) {
         for (int i = c * kChunk; i < std::min(n, (c + 1) * kChunk); ++i) {
             f.slot_start[i] = piece.size();  // relative to the chunk for now
             const Bounds &b = f.bounds[i];
+            const Bounds turned = {b.v, b.u, b.c, b.b, b.a, b.k2, b.half_v, b.half_u};
             const auto tile_of = [](float p, int most) { return (int)std::floor(std::min(std::max(p, 0.f), (float)most) / kTile); };
             const int x0 = tile_of(b.u - b.half_u, width - 1), x1 = tile_of(b.u + b.half_u, width - 1);
             const int y0 = tile_of(b.v - b.half_v, height - 1), y1 = tile_of(b.v + b.half_v, height - 1);
             for (int ty = y0; ty <= y1; ++ty)
                 for (int tx = x0; tx <= x1; ++tx) {
-                    const uint32_t blocks = blocks_touched(b, (float)(tx * kTile), (float)(ty * kTile));
+                    const uint32_t blocks = columns ? blocks_touched(turned, (float)(ty * kTile), (float)(tx * kTile))
+                                                    : blocks_touched(b, (float)(tx * kTile), (float)(ty * kTile));
                     if (!blocks) continue;
                     const uint32_t tile = ty * f.tiles_across + tx;
                     piece.push_back({tile, (uint32_t)i, blocks});

@@ -35,13 +35,17 @@ inline void finish_gradients(const Frame &f, const float *records, int begin, in
             rows[l] = (int32_t)f.ids[f.order[at]];
             if (i + l >= stop) continue;
             for (int j = 0; j < 3; ++j) lit[j][l] = f.records[at].color[j] > 0.f ? 1.f : 0.f;
+            vf sum[16 / kLanes] = {};
             for (uint32_t slot = f.slot_start[at]; slot < f.slot_start[at + 1]; ++slot)
                 if (f.hits[slot])
-                    for (int j = 0; j < 16; ++j) total[l][j] += records[(size_t)slot * 16 + j];
+                    for (int part = 0; part < 16 / kLanes; ++part) sum[part] += load(records + (size_t)slot * 16 + part * kLanes);
+            for (int part = 0; part < 16 / kLanes; ++part) store(total[l] + part * kLanes, sum[part]);
         }
         vf g[16];
-        for (int j = 0; j < 16; ++j)
-            for (int l = 0; l < kLanes; ++l) g[j][l] = total[l][j];
+        for (int part = 0; part < 16 / kLanes; ++part) {
+            for (int l = 0; l < kLanes; ++l) g[part * kLanes + l] = load(total[l] + part * kLanes);
+            transpose(g + part * kLanes);
+        }
 
         const Shape s = load_shape(f, rows);
         const Canonical c = canonical_of(s, f.view.middle + body * 12);
@@ -59,8 +63,10 @@ inline void finish_gradients(const Frame &f, const float *records, int begin, in
             store(rows_out[7 + k], -(c.M[3 * k] * dM[3 * k] + c.M[3 * k + 1] * dM[3 * k + 1] + c.M[3 * k + 2] * dM[3 * k + 2]));
             for (int j = 0; j < 3; ++j) V[3 * j + k] = dM[3 * k + j] / scale[k];
         }
-        const auto column = [&](int k) { return gather(f.packed, rows, f.columns, k); };
-        const vf w = column(3), x = column(4), y = column(5), z = column(6);
+        vf column[16], sh[48];
+        load_columns(f.packed, rows, f.columns, 0, column);
+        load_harmonics(f, rows, sh);
+        const vf w = column[3], x = column[4], y = column[5], z = column[6];
         const vf inverse_length = 1.f / sqrt(max(w * w + x * x + y * y + z * z, splat(1e-24f)));
         vf q[4];
         rotation_to_quaternion(V, w * inverse_length, x * inverse_length, y * inverse_length, z * inverse_length, inverse_length, q);
@@ -77,7 +83,7 @@ inline void finish_gradients(const Frame &f, const float *records, int begin, in
             vf pull{};
             for (int j = 0; j < 3; ++j) {
                 store(rows_out[kGeometry + 3 * k + j], Y[k] * color[j]);
-                if (k) pull += color[j] * column(kGeometry + 3 * k + j);
+                if (k) pull += color[j] * sh[3 * k + j];
             }
             if (k) along.x += pull * dx[k], along.y += pull * dy[k], along.z += pull * dz[k];
         }
@@ -85,13 +91,26 @@ inline void finish_gradients(const Frame &f, const float *records, int begin, in
         const vf side[3] = {inverse * (along.x - radial * d.x), inverse * (along.y - radial * d.y), inverse * (along.z - radial * d.z)};
         for (int j = 0; j < 3; ++j) {
             store(rows_out[j], mean[j] + side[j]);
-            for (int l = 0; l < stop - i; ++l) origin[3 * body + j] -= side[j][l];
+            for (int l = 0; l < stop - i; ++l)
+                if (f.records[i + l].limit >= 0.f) origin[3 * body + j] -= side[j][l];
         }
-        for (int l = 0; l < stop - i; ++l) {
-            float *row = out + (size_t)f.order[i + l] * f.columns;
-            const int used = kGeometry + 3 * f.sh;
-            for (int k = 0; k < used; ++k) row[k] = rows_out[k][l];
-            for (int k = used; k < f.columns; ++k) row[k] = 0.f;
+        for (int l = 0; l < stop - i; ++l)  // never drawn: see make_records
+            if (f.records[i + l].limit < 0.f)
+                for (int k = 0; k < kGeometry + 3 * f.sh; ++k) rows_out[k][l] = 0.f;
+        const int used = kGeometry + 3 * f.sh;
+        for (int k = used; k < f.columns; ++k) store(rows_out[k], vf{});
+        for (int k = 0; k < f.columns; k += kLanes) {
+            vf columns[kLanes];
+            for (int j = 0; j < kLanes; ++j) columns[j] = k + j < f.columns ? load(rows_out[k + j]) : vf{};
+            transpose(columns);
+            const int width = std::min(kLanes, f.columns - k);
+            for (int l = 0; l < stop - i; ++l) {
+                float *row = out + (size_t)f.order[i + l] * f.columns + k;
+                if (width == kLanes)
+                    store(row, columns[l]);
+                else
+                    for (int j = 0; j < width; ++j) row[j] = columns[l][j];
+            }
         }
         i = stop;
     }

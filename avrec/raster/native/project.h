@@ -22,64 +22,106 @@ inline V3 to_camera(const float *R, const float *o, V3 p) {
     return {R[0] * d.x + R[3] * d.y + R[6] * d.z, R[1] * d.x + R[4] * d.y + R[7] * d.z, R[2] * d.x + R[5] * d.y + R[8] * d.z};
 }
 
-// The same, each lane at its own fractional line; beyond the first and last line the motion is extrapolated.
-inline V3 to_camera_at(const View &view, const Line *table, vf line, V3 p) {
+// The pose of each lane at its own fractional line, and how it changes per line; beyond the first and last line the
+// motion is extrapolated.
+struct Motion {
+    vf R[9], o[3], dR[9], d_o[3];
+};
+
+inline Motion motion_at(const View &view, const Line *table, vf line) {
     const vi last = vi{} + (view.lines - 2);
     vi low = truncate(max(line, vf{}));
     low = low > last ? last : low;
     const vf w = line - to_float(low);
     const float *base = reinterpret_cast<const float *>(table);
-    vf m[12];
-    for (int i = 0; i < 12; ++i) {
-        const vf first = gather(base, low, 16, i);
-        m[i] = first + w * (gather(base + 16, low, 16, i) - first);
+    vf first[16], second[16];
+    load_columns(base, low, 16, 0, first);
+    load_columns(base + 16, low, 16, 0, second);
+    Motion m;
+    for (int i = 0; i < 9; ++i) {
+        m.dR[i] = second[i] - first[i];
+        m.R[i] = first[i] + w * m.dR[i];
     }
-    const V3 d = {p.x - m[9], p.y - m[10], p.z - m[11]};
-    return {m[0] * d.x + m[3] * d.y + m[6] * d.z, m[1] * d.x + m[4] * d.y + m[7] * d.z, m[2] * d.x + m[5] * d.y + m[8] * d.z};
+    for (int i = 0; i < 3; ++i) {
+        m.d_o[i] = second[9 + i] - first[9 + i];
+        m.o[i] = first[9 + i] + w * m.d_o[i];
+    }
+    return m;
 }
 
-// Pixels of body-frame points under the view's shutter. `line` is the first guess of each lane's line and leaves with
-// the line found; `rounds` fixed-point rounds (the motion per line is small, so each gains about a digit).
-inline vm project_rolling(const View &view, const Line *table, V3 p, int rounds, vf &line, vf &u, vf &v) {
-    vm valid = all_lanes();
-    for (int i = 0; i < rounds; ++i) {
-        const V3 c = to_camera_at(view, table, line, p);
-        valid = project(view.camera, c.x, c.y, c.z, u, v);
-        const vf found = (view.axis == 1 ? v : u) - 0.5f;
-        // A lane without a pixel keeps its line; extrapolation stops a full image beyond the border.
-        const float reach = 2.f * view.lines;
-        line = select(valid, min(max(found, splat(-reach)), splat(reach)), line);
+inline V3 transposed_times(const vf *R, V3 d) {
+    return {R[0] * d.x + R[3] * d.y + R[6] * d.z, R[1] * d.x + R[4] * d.y + R[7] * d.z, R[2] * d.x + R[5] * d.y + R[8] * d.z};
+}
+
+inline V3 to_camera(const Motion &m, V3 p) { return transposed_times(m.R, {p.x - m.o[0], p.y - m.o[1], p.z - m.o[2]}); }
+
+// Velocity per line of a body-frame point in the camera frame.
+inline V3 velocity(const Motion &m, V3 p) {
+    const V3 d = {p.x - m.o[0], p.y - m.o[1], p.z - m.o[2]};
+    return transposed_times(m.dR, d) - transposed_times(m.R, {m.d_o[0], m.d_o[1], m.d_o[2]});
+}
+
+inline vf line_of(const View &view, vf u, vf v) {
+    // Extrapolation stops two images beyond the border.
+    const float reach = 2.f * view.lines;
+    return min(max((view.axis == 1 ? v : u) - 0.5f, splat(-reach)), splat(reach));
+}
+
+// Pixels of body-frame points under the view's shutter, by fixed-point rounds from a first guess of the line: a pixel
+// drifts by a small part of a line per line, so each round gains about a digit. `line` and `motion` leave at the end.
+inline vm project_rolling(const View &view, const Line *table, V3 p, vf &line, Motion &motion, vf &u, vf &v) {
+    vf line_before = line, found_before = line;
+    for (int round = 0; round < 3; ++round) {
+        motion = motion_at(view, table, line);
+        const V3 c = to_camera(motion, p);
+        const vm valid = project(view.camera, c.x, c.y, c.z, u, v);
+        const vf found = line_of(view, u, v), moved = line - line_before;
+        // From the second round on a secant step: near things at speed drift by a third of a line per line.
+        const vf drift = select(less(splat(1e-2f), abs(moved)), (found - found_before) / moved, vf{});
+        line_before = line, found_before = found;
+        line = select(valid, line + (found - line) / (1.f - min(max(drift, splat(-0.9f)), splat(0.7f))), line);
     }
-    const V3 c = to_camera_at(view, table, line, p);
+    motion = motion_at(view, table, line);
+    const V3 c = to_camera(motion, p);
     return project(view.camera, c.x, c.y, c.z, u, v);
 }
 
-inline vm project_any(const View &view, const Line *table, const float *middle, V3 p, int rounds, vf &line, vf &u, vf &v) {
-    if (view.lines < 2) {
-        const V3 c = to_camera(middle, middle + 9, p);
-        return project(view.camera, c.x, c.y, c.z, u, v);
+// The same for a point near one whose line and motion are known: within a Gaussian the motion is linear in the line.
+inline vm project_near(const View &view, const Motion &motion, vf line, V3 p, vf &u, vf &v) {
+    const V3 still = to_camera(motion, p), drift = velocity(motion, p);
+    vf at = line;
+    for (int round = 0; round < 2; ++round) {
+        const V3 c = still + (at - line) * drift;
+        const vm valid = project(view.camera, c.x, c.y, c.z, u, v);
+        at = select(valid, line_of(view, u, v), at);
     }
-    return project_rolling(view, table, p, rounds, line, u, v);
+    const V3 c = still + (at - line) * drift;
+    return project(view.camera, c.x, c.y, c.z, u, v);
 }
 
 struct Shape {
     vf R[9];  // columns are the axes
     V3 mean, scale;
     vf opacity;
+    vm proper;  // lanes with a rotation and with finite scales and opacity
 };
 
 inline Shape load_shape(const Frame &f, const vi rows) {
     Shape s;
-    const auto column = [&](int c) { return gather(f.packed, rows, f.columns, c); };
-    s.mean = {column(0), column(1), column(2)};
-    vf w = column(3), x = column(4), y = column(5), z = column(6);
-    const vf inverse = 1.f / sqrt(max(w * w + x * x + y * y + z * z, splat(1e-24f)));
+    vf column[16];
+    load_columns(f.packed, rows, f.columns, 0, column);
+    s.mean = {column[0], column[1], column[2]};
+    vf w = column[3], x = column[4], y = column[5], z = column[6];
+    const vf length2 = w * w + x * x + y * y + z * z;
+    const vf inverse = 1.f / sqrt(max(length2, splat(1e-24f)));
     w *= inverse, x *= inverse, y *= inverse, z *= inverse;
     s.R[0] = 1.f - 2.f * (y * y + z * z), s.R[1] = 2.f * (x * y - w * z), s.R[2] = 2.f * (x * z + w * y);
     s.R[3] = 2.f * (x * y + w * z), s.R[4] = 1.f - 2.f * (x * x + z * z), s.R[5] = 2.f * (y * z - w * x);
     s.R[6] = 2.f * (x * z - w * y), s.R[7] = 2.f * (y * z + w * x), s.R[8] = 1.f - 2.f * (x * x + y * y);
-    s.scale = {exp(column(7)), exp(column(8)), exp(column(9))};
-    s.opacity = 1.f / (1.f + exp(-column(10)));
+    s.scale = {exp(column[7]), exp(column[8]), exp(column[9])};
+    s.opacity = 1.f / (1.f + exp(-column[10]));
+    const vf others = abs(column[7]) + abs(column[8]) + abs(column[9]) + abs(column[10]);
+    s.proper = both(both(less(splat(1e-24f), length2), less(length2, splat(1e37f))), less(others, splat(1e37f)));
     return s;
 }
 
@@ -93,13 +135,16 @@ inline vm project_lanes(const Frame &f, int body, const vi rows, vf &depth, vf *
     const V3 centre = to_camera(middle, middle + 9, s.mean);
     depth = view.camera.model == Model::kFtheta ? sqrt(dot(centre, centre)) : centre.z;
     vm keep = both(less(splat(set.near_m), depth), less(depth, splat(set.far_m)));
-    keep = both(keep, less_equal(splat(set.min_alpha), s.opacity));
+    keep = both(both(keep, s.proper), less_equal(splat(set.min_alpha), s.opacity));
     if (!any(keep)) return keep;
 
     const float width = view.camera.width, height = view.camera.height;
     const float mx = set.margin * width, my = set.margin * height;
     vf line = splat(0.5f * (view.lines - 1)), u0, v0;
-    vm centre_valid = project_any(view, table, middle, s.mean, 4, line, u0, v0);
+    const bool rolling = view.lines > 1;
+    Motion motion;
+    const vm centre_valid = rolling ? project_rolling(view, table, s.mean, line, motion, u0, v0)
+                                    : project(view.camera, centre.x, centre.y, centre.z, u0, v0);
     const auto inside = [&](vf u, vf v) {
         return both(both(less_equal(splat(-mx), u), less_equal(u, splat(width + mx))),
                     both(less_equal(splat(-my), v), less_equal(v, splat(height + my))));
@@ -119,8 +164,13 @@ inline vm project_lanes(const Frame &f, int body, const vi rows, vf &depth, vf *
         vm valid[2];
         for (int side = 0; side < 2; ++side) {
             const V3 p = side ? s.mean - axis : s.mean + axis;
-            vf l = line, u = u0, v = v0;
-            valid[side] = project_any(view, table, middle, p, 2, l, u, v);
+            vf u, v;
+            if (rolling) {
+                valid[side] = project_near(view, motion, line, p, u, v);
+            } else {
+                const V3 c = to_camera(middle, middle + 9, p);
+                valid[side] = project(view.camera, c.x, c.y, c.z, u, v);
+            }
             seen = either(seen, both(valid[side], inside(u, v)));
             qu[2 * k + side] = u - u0;
             qv[2 * k + side] = v - v0;
@@ -147,8 +197,7 @@ inline vm project_lanes(const Frame &f, int body, const vi rows, vf &depth, vf *
     keep = both(keep, both(less(vf{}, determinant), both(less(vf{}, uu), less(vf{}, vv))));
 
     // k = sqrt(2 ln(opacity / min_alpha)) standard deviations reach down to min_alpha.
-    vf k2;
-    for (int i = 0; i < kLanes; ++i) k2[i] = 2.f * std::log(std::max(s.opacity[i] / set.min_alpha, 1.f));
+    vf k2 = max(1.38629436f * log2(s.opacity / set.min_alpha), vf{});
     const float inflate = set.inflate_bounds * set.inflate_bounds;
     k2 = min(k2, splat(set.bound_sigma * set.bound_sigma)) * inflate;
     const vf half = 0.5f * (uu + vv);
@@ -188,9 +237,10 @@ inline Frustum frustum_of(const View &view, const float *tangents) {
 
 // Whether lanes of Gaussians can have a sigma point in the frustum at the first, middle or last line.
 inline vm may_be_seen(const Frame &f, const Frustum &frustum, int body, const vi rows) {
-    const auto column = [&](int c) { return gather(f.packed, rows, f.columns, c); };
-    const V3 mean = {column(0), column(1), column(2)};
-    const vf reach = f.settings.ut_alpha * std::sqrt(3.f + f.settings.ut_kappa) * exp(max(column(7), max(column(8), column(9))));
+    vf column[16];
+    load_columns(f.packed, rows, f.columns, 0, column);
+    const V3 mean = {column[0], column[1], column[2]};
+    const vf reach = f.settings.ut_alpha * std::sqrt(3.f + f.settings.ut_kappa) * exp(max(column[7], max(column[8], column[9])));
     const Line *table = f.view.table + (size_t)body * f.view.lines;
     const Line *ends[2] = {table, table + f.view.lines - 1};
     const float *middle = f.view.middle + body * 12;
@@ -317,23 +367,30 @@ inline void make_records(Frame &f, int begin, int end) {
         const float *middle = f.view.middle + body * 12;
         const Shape s = load_shape(f, rows);
         const Canonical c = canonical_of(s, middle);
-        alignas(64) float out[16][kLanes];
+        // Fields in the order of Record; the body is filled in below.
+        vf out[16];
         for (int r = 0; r < 3; ++r)
             for (int j = 0; j < 3; ++j)
-                store(out[3 * r + j], c.Q[3 * r] * c.M[j] + c.Q[3 * r + 1] * c.M[3 + j] + c.Q[3 * r + 2] * c.M[6 + j]);
-        store(out[9], c.G);
+                out[3 * r + j] = c.Q[3 * r] * c.M[j] + c.Q[3 * r + 1] * c.M[3 + j] + c.Q[3 * r + 2] * c.M[6 + j];
+        out[9] = c.G;
+        const vf reach = log2(s.opacity / f.settings.min_alpha);
+        out[10] = log2(s.opacity);
+        out[11] = max(reach * 1.38629436f, vf{});  // 2 ln(opacity / min_alpha)
         const vf inverse = 1.f / sqrt(max(dot(c.from_mean, c.from_mean), splat(1e-20f)));
         vf rgb[3];
         sh_color(f, rows, -inverse * c.from_mean, rgb);
-        for (int j = 0; j < 3; ++j) store(out[12 + j], max(rgb[j], vf{}));
-        for (int l = 0; l < stop - i; ++l) {
-            Record &r = f.records[i + l];
-            for (int j = 0; j < 10; ++j) reinterpret_cast<float *>(&r)[j] = out[j][l];
-            r.log2_opacity = std::log2(s.opacity[l]);
-            r.limit = 2.f * std::log(std::max(s.opacity[l] / f.settings.min_alpha, 1.f));
-            for (int j = 0; j < 3; ++j) r.color[j] = out[12 + j][l];
-            r.body = body;
-        }
+        // What float32 cannot carry through the raster loop (not a number, a scale of nothing, a colour beyond all
+        // measure) gets a limit that no ray keeps.
+        vf size{};
+        for (int j = 0; j < 9; ++j) size += abs(out[j]);
+        vm sane = less(size * (size + c.G), splat(1e18f));
+        for (int j = 0; j < 3; ++j) sane = both(sane, less(abs(rgb[j]), splat(1e6f)));
+        for (int j = 0; j < 3; ++j) out[12 + j] = max(rgb[j], vf{});
+        for (int j = 0; j < 15; ++j) out[j] = zero_unless(sane, out[j]);
+        out[11] = select(sane, out[11], splat(-1.f));
+        out[15] = vf{};
+        store_rows(out, stop - i, reinterpret_cast<float *>(f.records.get() + i), 16);
+        for (int l = i; l < stop; ++l) f.records[l].body = body;
         i = stop;
     }
 }

@@ -5,35 +5,56 @@
 
 namespace avrec {
 
-// One Gaussian against the kLanes rays of a block, in its turned canonical frame:
-// g_d = N d = (p, q, r), g_o = N delta + (0, 0, -G), cross = g_d x g_o, D2 = |cross|^2 / |g_d|^2.
+constexpr int kGroups = kTile / kBlockHeight;  // blocks of the same lines
+constexpr uint32_t kGroupBlocks = (1u << kBlocksAcross) - 1;
+
+// Where one Gaussian sees the camera, per line of a tile, in its turned canonical frame: g_o = N delta + (0, 0, -G).
+struct alignas(64) LineOrigins {
+    float x[kTile], y[kTile], z[kTile];
+};
+
+inline void origins_of(const Record &g, const Rays &rays, LineOrigins &out) {
+    for (int i = 0; i < kTile; i += kLanes) {
+        const vf x = load(rays.delta[0] + i), y = load(rays.delta[1] + i), z = load(rays.delta[2] + i);
+        store(out.x + i, g.N[0] * x + g.N[1] * y + g.N[2] * z);
+        store(out.y + i, g.N[3] * x + g.N[4] * y + g.N[5] * z);
+        store(out.z + i, g.N[6] * x + g.N[7] * y + g.N[8] * z - g.G);
+    }
+}
+
+// g_o over the lanes of a group of blocks.
+struct Origin {
+    vf x, y, z;
+};
+
+template <bool kRolling> inline Origin origin_of(const Record &g, const LineOrigins &lines, int group) {
+    if (!kRolling) return {vf{}, vf{}, splat(-g.G)};
+    const int at = group * kBlockHeight;
+    return {repeat4(lines.x + at), repeat4(lines.y + at), repeat4(lines.z + at)};
+}
+
+// One Gaussian against the kLanes rays of a block: g_d = N d = (p, q, r), cross = g_d x g_o, D2 = |cross|^2 / |g_d|^2.
 struct Response {
     vf p, q, r;        // g_d
-    vf ox, oy, oz;     // g_o (rolling shutter only)
     vf cx, cy, cz;     // cross product (rolling shutter only)
     vf cross2, norm2;  // |cross|^2, |g_d|^2
     vm hit;
 };
 
-template <bool kRolling> inline Response respond(const Record &g, const Rays &rays, int offset) {
+template <bool kRolling> inline Response respond(const Record &g, const Origin &o, vf dx, vf dy, vf dz) {
     Response s;
-    const vf dx = load(rays.d[0] + offset), dy = load(rays.d[1] + offset), dz = load(rays.d[2] + offset);
     s.p = g.N[0] * dx + g.N[1] * dy + g.N[2] * dz;
     s.q = g.N[3] * dx + g.N[4] * dy + g.N[5] * dz;
     s.r = g.N[6] * dx + g.N[7] * dy + g.N[8] * dz;
     const vf flat = s.p * s.p + s.q * s.q;
     s.norm2 = flat + s.r * s.r;
     if (kRolling) {
-        const vf ax = load(rays.delta[0] + offset), ay = load(rays.delta[1] + offset), az = load(rays.delta[2] + offset);
-        s.ox = g.N[0] * ax + g.N[1] * ay + g.N[2] * az;
-        s.oy = g.N[3] * ax + g.N[4] * ay + g.N[5] * az;
-        s.oz = g.N[6] * ax + g.N[7] * ay + g.N[8] * az - g.G;
-        s.cx = s.q * s.oz - s.r * s.oy;
-        s.cy = s.r * s.ox - s.p * s.oz;
-        s.cz = s.p * s.oy - s.q * s.ox;
+        s.cx = s.q * o.z - s.r * o.y;
+        s.cy = s.r * o.x - s.p * o.z;
+        s.cz = s.p * o.y - s.q * o.x;
         s.cross2 = s.cx * s.cx + s.cy * s.cy + s.cz * s.cz;
         // In front of the camera: -(g_d . g_o) > 0.
-        s.hit = both(less(s.cross2, g.limit * s.norm2), less(s.p * s.ox + s.q * s.oy + s.r * s.oz, vf{}));
+        s.hit = both(less(s.cross2, g.limit * s.norm2), less(s.p * o.x + s.q * o.y + s.r * o.z, vf{}));
     } else {
         s.cross2 = g.G * g.G * flat;
         s.hit = both(less(s.cross2, g.limit * s.norm2), less(vf{}, s.r));
@@ -41,8 +62,8 @@ template <bool kRolling> inline Response respond(const Record &g, const Rays &ra
     return s;
 }
 
-template <bool kRolling> inline vf distance_of(const Response &s, const Record &g, vf inverse_norm2) {
-    if (kRolling) return -(s.p * s.ox + s.q * s.oy + s.r * s.oz) * inverse_norm2;
+template <bool kRolling> inline vf distance_of(const Response &s, const Record &g, const Origin &o, vf inverse_norm2) {
+    if (kRolling) return -(s.p * o.x + s.q * o.y + s.r * o.z) * inverse_norm2;
     return s.r * g.G * inverse_norm2;
 }
 
@@ -70,6 +91,7 @@ inline void forward_tile(Frame &f, Tile &tile, Accumulators &acc, int index, con
         std::fill_n(acc.median, kPixels, std::nanf(""));
     }
     const float max_alpha = f.settings.max_alpha, stop = f.settings.min_transmittance;
+    LineOrigins lines;
     uint32_t live = (uint32_t)((1ull << kBlocks) - 1);
     const uint32_t end = f.tile_start[index + 1];
     uint32_t e = f.tile_start[index];
@@ -77,13 +99,19 @@ inline void forward_tile(Frame &f, Tile &tile, Accumulators &acc, int index, con
         const Entry entry = f.entries[e];
         const Record &g = f.records[entry.gaussian];
         const Rays &rays = tile.rays(g.body);
-        uint32_t todo = entry.blocks & live, hits = 0;
-        for (; todo; todo &= todo - 1) {
+        const uint32_t touched = entry.blocks & live;
+        uint32_t hits = 0;
+        if (kRolling && touched) origins_of(g, rays, lines);
+        for (int group = 0; group < kGroups; ++group) {
+          uint32_t todo = touched & (kGroupBlocks << (group * kBlocksAcross));
+          if (!todo) continue;
+          const Origin origin = origin_of<kRolling>(g, lines, group);
+          for (; todo; todo &= todo - 1) {
             const int block = __builtin_ctz(todo), o = block * kLanes;
-            const Response s = respond<kRolling>(g, rays, o);
+            const Response s = respond<kRolling>(g, origin, load(rays.d[0] + o), load(rays.d[1] + o), load(rays.d[2] + o));
             if (!any(s.hit)) continue;
             hits |= 1u << block;
-            const vf inverse = 1.f / max(s.norm2, splat(1e-30f));  // a pixel without a ray has norm 0
+            const vf inverse = reciprocal(max(s.norm2, splat(1e-30f)));  // a pixel without a ray has norm 0
             vf alpha = exp2_negative(g.log2_opacity - kHalfLog2e * s.cross2 * inverse);
             alpha = zero_unless(s.hit, min(alpha, splat(max_alpha)));
             vf T = load(acc.T + o);
@@ -100,12 +128,13 @@ inline void forward_tile(Frame &f, Tile &tile, Accumulators &acc, int index, con
             store(acc.T + o, next);
             for (int c = 0; c < 3; ++c) store(acc.rgb[c] + o, load(acc.rgb[c] + o) + w * g.color[c]);
             if (kDepth) {
-                const vf t = distance_of<kRolling>(s, g, inverse);
+                const vf t = distance_of<kRolling>(s, g, origin, inverse);
                 store(acc.depth + o, load(acc.depth + o) + w * t);
                 store(acc.weight + o, load(acc.weight + o) + w);
                 const vm crosses = both(both(less_equal(splat(0.5f), T), less(next, splat(0.5f))), less(vf{}, w));
                 store(acc.median + o, select(crosses, t, load(acc.median + o)));
             }
+          }
         }
         f.hits[entry.slot] = hits;
     }
@@ -113,7 +142,7 @@ inline void forward_tile(Frame &f, Tile &tile, Accumulators &acc, int index, con
 
     const int width = f.view.camera.width, height = f.view.camera.height;
     for (int i = 0; i < kPixels; ++i) {
-        const auto [x, y] = pixel_of(i);
+        const auto [x, y] = pixel_of(i, tile.columns());
         if (tile.x0 + x >= width || tile.y0 + y >= height) continue;
         const size_t pixel = (size_t)(tile.y0 + y) * width + tile.x0 + x;
         const float T = acc.T[i] > 0.f ? acc.T[i] : acc.final_t[i];
@@ -142,9 +171,10 @@ inline void backward_tile(Frame &f, Tile &tile, Upstream &up, int index, const G
     tile.start(f, index);
     const int width = f.view.camera.width, height = f.view.camera.height;
     const float max_alpha = f.settings.max_alpha, stop = f.settings.min_transmittance;
+    LineOrigins lines;
     // S starts as v . C_out - T_final v_alpha and loses each Gaussian's own part on the way to the back.
     for (int i = 0; i < kPixels; ++i) {
-        const auto [x, y] = pixel_of(i);
+        const auto [x, y] = pixel_of(i, tile.columns());
         up.T[i] = 1.f;
         up.S[i] = up.depth[i] = up.rgb[0][i] = up.rgb[1][i] = up.rgb[2][i] = 0.f;
         if (tile.x0 + x >= width || tile.y0 + y >= height) continue;
@@ -159,16 +189,23 @@ inline void backward_tile(Frame &f, Tile &tile, Upstream &up, int index, const G
     }
     for (uint32_t e = f.tile_start[index]; e < f.tile_start[index + 1]; ++e) {
         const Entry entry = f.entries[e];
-        uint32_t todo = f.hits[entry.slot];
-        if (!todo) continue;
+        const uint32_t hits = f.hits[entry.slot];
+        if (!hits) continue;
         const Record &g = f.records[entry.gaussian];
         const Rays &rays = tile.rays(g.body);
         RayGradients *ray_gradients = kPose ? &tile.gradients(g.body) : nullptr;
         vf sum[16] = {};
-        for (; todo; todo &= todo - 1) {
+        if (kRolling) origins_of(g, rays, lines);
+        for (int group = 0; group < kGroups; ++group) {
+          uint32_t todo = hits & (kGroupBlocks << (group * kBlocksAcross));
+          if (!todo) continue;
+          const Origin origin = origin_of<kRolling>(g, lines, group);
+          vf hx_sum{}, hy_sum{}, hz_sum{};
+          for (; todo; todo &= todo - 1) {
             const int o = __builtin_ctz(todo) * kLanes;
-            const Response s = respond<kRolling>(g, rays, o);
-            const vf inverse = 1.f / max(s.norm2, splat(1e-30f));  // a pixel without a ray has norm 0
+            const vf dx = load(rays.d[0] + o), dy = load(rays.d[1] + o), dz = load(rays.d[2] + o);
+            const Response s = respond<kRolling>(g, origin, dx, dy, dz);
+            const vf inverse = reciprocal(max(s.norm2, splat(1e-30f)));  // a pixel without a ray has norm 0
             const vf D2 = s.cross2 * inverse;
             const vf free = exp2_negative(g.log2_opacity - kHalfLog2e * D2);
             const vf alpha = zero_unless(s.hit, min(free, splat(max_alpha)));
@@ -187,7 +224,7 @@ inline void backward_tile(Frame &f, Tile &tile, Upstream &up, int index, const G
             vf value = v0 * g.color[0] + v1 * g.color[1] + v2 * g.color[2];
             vf t, vt;
             if (kDepth) {
-                t = distance_of<kRolling>(s, g, inverse);
+                t = distance_of<kRolling>(s, g, origin, inverse);
                 vt = load(up.depth + o);
                 value += vt * t;
             }
@@ -198,7 +235,7 @@ inline void backward_tile(Frame &f, Tile &tile, Upstream &up, int index, const G
             sum[15] += w * v2;
             // A clamped alpha does not move with its Gaussian.
             const vm moves = both(used, less(free, splat(max_alpha)));
-            const vf v_alpha = zero_unless(moves, (T * value - S / (1.f - alpha)) * alpha);  // alpha dL/dalpha
+            const vf v_alpha = zero_unless(moves, (T * value - S * reciprocal(1.f - alpha)) * alpha);  // alpha dL/dalpha
             sum[12] += v_alpha;
             const vf v_D2 = -0.5f * v_alpha;
             const vf scale = 2.f * v_D2 * inverse;
@@ -208,9 +245,9 @@ inline void backward_tile(Frame &f, Tile &tile, Upstream &up, int index, const G
                 hx = ey * s.r - ez * s.q;
                 hy = ez * s.p - ex * s.r;
                 hz = ex * s.q - ey * s.p;
-                gp = s.oy * ez - s.oz * ey + radial * s.p;
-                gq = s.oz * ex - s.ox * ez + radial * s.q;
-                gr = s.ox * ey - s.oy * ex + radial * s.r;
+                gp = origin.y * ez - origin.z * ey + radial * s.p;
+                gq = origin.z * ex - origin.x * ez + radial * s.q;
+                gr = origin.x * ey - origin.y * ex + radial * s.r;
             } else {
                 // cross = G (-q, p, 0)
                 const vf G = splat(g.G);
@@ -225,28 +262,29 @@ inline void backward_tile(Frame &f, Tile &tile, Upstream &up, int index, const G
             if (kDepth) {
                 // t = -(g_d . g_o) / |g_d|^2
                 const vf wt = w * vt * inverse, twice = 2.f * t;
-                const vf ox = kRolling ? s.ox : vf{}, oy = kRolling ? s.oy : vf{}, oz = kRolling ? s.oz : splat(-g.G);
-                gp -= wt * (ox + twice * s.p), gq -= wt * (oy + twice * s.q), gr -= wt * (oz + twice * s.r);
+                gp -= wt * (origin.x + twice * s.p), gq -= wt * (origin.y + twice * s.q), gr -= wt * (origin.z + twice * s.r);
                 hx -= wt * s.p, hy -= wt * s.q, hz -= wt * s.r;
             }
-            const vf dx = load(rays.d[0] + o), dy = load(rays.d[1] + o), dz = load(rays.d[2] + o);
             sum[0] += gp * dx, sum[1] += gp * dy, sum[2] += gp * dz;
             sum[3] += gq * dx, sum[4] += gq * dy, sum[5] += gq * dz;
             sum[6] += gr * dx, sum[7] += gr * dy, sum[8] += gr * dz;
-            if (kRolling) {
-                const vf ax = load(rays.delta[0] + o), ay = load(rays.delta[1] + o), az = load(rays.delta[2] + o);
-                sum[0] += hx * ax, sum[1] += hx * ay, sum[2] += hx * az;
-                sum[3] += hy * ax, sum[4] += hy * ay, sum[5] += hy * az;
-                sum[6] += hz * ax, sum[7] += hz * ay, sum[8] += hz * az;
-            }
-            sum[9] += hx, sum[10] += hy, sum[11] += hz;
+            hx_sum += hx, hy_sum += hy, hz_sum += hz;
             if (kPose) {
                 for (int j = 0; j < 3; ++j) {
-                    float *d = ray_gradients->d[j] + o, *origin = ray_gradients->o[j] + o;
+                    float *d = ray_gradients->d[j] + o, *start = ray_gradients->o[j] + o;
                     store(d, load(d) + g.N[j] * gp + g.N[3 + j] * gq + g.N[6 + j] * gr);
-                    store(origin, load(origin) + g.N[j] * hx + g.N[3 + j] * hy + g.N[6 + j] * hz);
+                    store(start, load(start) + g.N[j] * hx + g.N[3 + j] * hy + g.N[6 + j] * hz);
                 }
             }
+          }
+          if (kRolling) {
+            const int at = group * kBlockHeight;
+            const vf ax = repeat4(rays.delta[0] + at), ay = repeat4(rays.delta[1] + at), az = repeat4(rays.delta[2] + at);
+            sum[0] += hx_sum * ax, sum[1] += hx_sum * ay, sum[2] += hx_sum * az;
+            sum[3] += hy_sum * ax, sum[4] += hy_sum * ay, sum[5] += hy_sum * az;
+            sum[6] += hz_sum * ax, sum[7] += hz_sum * ay, sum[8] += hz_sum * az;
+          }
+          sum[9] += hx_sum, sum[10] += hy_sum, sum[11] += hz_sum;
         }
         float *record = in.records + (size_t)entry.slot * 16;
         store(record, sum_each(sum));

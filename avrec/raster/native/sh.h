@@ -47,12 +47,23 @@ template <bool kGradient> inline void sh_basis(int n, vf x, vf y, vf z, vf *Y, v
     derivative(15, c0 * (3.f * xx - 3.f * yy), -6.f * c0 * xy, zero);
 }
 
+// The used coefficients of kLanes Gaussians, three channels each.
+inline void load_harmonics(const Frame &f, const vi rows, vf *sh) {
+    vf columns[16];
+    for (int first = 0; first < 3 * f.sh; first += 16) {
+        load_columns(f.packed, rows, f.columns, kGeometry + first, columns);
+        for (int c = 0; c < 16 && first + c < 3 * f.sh; ++c) sh[first + c] = columns[c];
+    }
+}
+
 template <class Vector3> inline void sh_color(const Frame &f, const vi rows, Vector3 direction, vf *rgb) {
     vf Y[16];
     sh_basis<false>(f.sh, direction.x, direction.y, direction.z, Y, nullptr, nullptr, nullptr);
     for (int j = 0; j < 3; ++j) rgb[j] = splat(0.5f);
+    vf sh[48];
+    load_harmonics(f, rows, sh);
     for (int k = 0; k < f.sh; ++k)
-        for (int j = 0; j < 3; ++j) rgb[j] += Y[k] * gather(f.packed, rows, f.columns, kGeometry + 3 * k + j);
+        for (int j = 0; j < 3; ++j) rgb[j] += Y[k] * sh[3 * k + j];
 }
 
 }  // namespace avrec

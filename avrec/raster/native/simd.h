@@ -19,6 +19,7 @@ constexpr int kLanes = 8;
 
 typedef float vf __attribute__((vector_size(4 * kLanes)));
 typedef int32_t vi __attribute__((vector_size(4 * kLanes)));
+typedef uint32_t vu __attribute__((vector_size(4 * kLanes)));  // wraps around; signed lanes must not
 
 inline vf splat(float x) { return x - vf{}; }
 inline vf load(const float *p) {
@@ -78,16 +79,35 @@ inline vf abs(vf a) { return (vf)((vi)a & 0x7fffffff); }
 inline vi truncate(vf a) { return __builtin_convertvector(a, vi); }
 inline vf to_float(vi a) { return __builtin_convertvector(a, vf); }
 
+// 1 / x to the last bit or two, for normal x.
+inline vf reciprocal(vf x) {
+#if defined(__AVX512F__)
+    const vf r = (vf)_mm512_rcp14_ps((__m512)x);
+    return r + r * (1.f - x * r);
+#else
+    return 1.f / x;
+#endif
+}
+
 // 2^x for x in about [-120, 0]; relative error 1e-7 (degree-5 Chebyshev fit on [-1/2, 1/2]).
 inline vf exp2_negative(vf x) {
+#if defined(__AVX512F__)
+    const vf whole = (vf)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const vf f = x - whole;
+#else
     const vi n = truncate(x - 0.5f);
     const vf f = x - to_float(n);
+#endif
     vf p = 0.0013400433f * f + 0.0096760374f;
     p = p * f + 0.055503272f;
     p = p * f + 0.24022107f;
     p = p * f + 0.6931472f;
     p = p * f + 1.0000001f;
-    return (vf)((vi)p + (n << 23));
+#if defined(__AVX512F__)
+    return (vf)_mm512_scalef_ps((__m512)p, (__m512)whole);
+#else
+    return (vf)((vu)p + ((vu)n << 23));
+#endif
 }
 
 // e^x for |x| below about 80.
@@ -100,7 +120,22 @@ inline vf exp(vf x) {
     p = p * f + 0.24022107f;
     p = p * f + 0.6931472f;
     p = p * f + 1.0000001f;
-    return (vf)((vi)p + (n << 23));
+    return (vf)((vu)p + ((vu)n << 23));
+}
+
+// log2 of positive finite numbers, absolute error 1e-7 near 1, relative 1e-7 elsewhere: the series of atanh on the
+// mantissa in [sqrt(1/2), sqrt(2)).
+inline vf log2(vf x) {
+    const vi bits = (vi)x;
+    const vi exponent = ((bits - 0x3f3504f3) >> 23);
+    const vf m = (vf)((vu)bits - ((vu)exponent << 23));
+    const vf t = (m - 1.f) / (m + 1.f), t2 = t * t;
+    vf p = 0.26230819f * t2 + 0.32059890f;
+    p = p * t2 + 0.41219858f;
+    p = p * t2 + 0.57707802f;
+    p = p * t2 + 0.96179669f;
+    p = p * t2 + 2.88539008f;
+    return to_float(exponent) + p * t;
 }
 
 // atan2(y, x) for y >= 0, absolute error 1e-7.
@@ -121,22 +156,96 @@ inline vf atan2_positive(vf y, vf x) {
     return select(less(x, vf{}), 3.14159265f - p, p);
 }
 
-// Gather of float rows: lane i reads base[index[i] * stride + column].
-inline vf gather(const float *base, const vi index, int stride, int column) {
-#if defined(__AVX512F__)
-    return (vf)_mm512_i32gather_ps((__m512i)(index * stride + column), base, 4);
-#else
-    vf r;
-    for (int i = 0; i < kLanes; ++i) r[i] = base[(int64_t)index[i] * stride + column];
-    return r;
-#endif
-}
-
 #if defined(__clang__) || __GNUC__ >= 12
 #define AVREC_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
 #define AVREC_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
 #endif
+
+// Turns kLanes vectors as the rows of a square matrix into its columns, in place: log2(kLanes) butterflies.
+inline void transpose(vf *v) {
+#if defined(__AVX512F__)
+    for (int i = 0; i < 16; i += 2) {
+        const vf a = v[i], b = v[i + 1];
+        v[i] = AVREC_SHUFFLE(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
+        v[i + 1] = AVREC_SHUFFLE(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+    }
+    for (int i = 0; i < 16; ++i) {
+        if (i & 2) continue;
+        const vf a = v[i], b = v[i + 2];
+        v[i] = AVREC_SHUFFLE(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+        v[i + 2] = AVREC_SHUFFLE(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+    }
+    for (int i = 0; i < 16; ++i) {
+        if (i & 4) continue;
+        const vf a = v[i], b = v[i + 4];
+        v[i] = AVREC_SHUFFLE(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+        v[i + 4] = AVREC_SHUFFLE(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+    }
+    for (int i = 0; i < 8; ++i) {
+        const vf a = v[i], b = v[i + 8];
+        v[i] = AVREC_SHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+        v[i + 8] = AVREC_SHUFFLE(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+    }
+#else
+    for (int i = 0; i < 8; i += 2) {
+        const vf a = v[i], b = v[i + 1];
+        v[i] = AVREC_SHUFFLE(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
+        v[i + 1] = AVREC_SHUFFLE(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    for (int i = 0; i < 8; ++i) {
+        if (i & 2) continue;
+        const vf a = v[i], b = v[i + 2];
+        v[i] = AVREC_SHUFFLE(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
+        v[i + 2] = AVREC_SHUFFLE(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    for (int i = 0; i < 4; ++i) {
+        const vf a = v[i], b = v[i + 4];
+        v[i] = AVREC_SHUFFLE(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
+        v[i + 4] = AVREC_SHUFFLE(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+#endif
+}
+
+// Columns [first, first + 16) of kLanes rows of `stride` floats: v[c][l] = base[index[l] * stride + first + c], as far as
+// the rows reach. Loads and a transposition cost a fraction of gathers.
+inline void load_columns(const float *base, const vi index, int stride, int first, vf *v) {
+    const int start = first + 16 <= stride ? first : stride >= 16 ? stride - 16 : 0;
+    vf window[16];
+    for (int part = 0; part < 16 / kLanes; ++part) {
+        vf *w = window + part * kLanes;
+        for (int l = 0; l < kLanes; ++l) {
+            const float *row = base + (int64_t)index[l] * stride + start + part * kLanes;
+            if (stride >= 16) {
+                w[l] = load(row);
+            } else {
+                w[l] = vf{};
+                for (int c = 0; c < kLanes && part * kLanes + c < stride; ++c) w[l][c] = row[c];
+            }
+        }
+        transpose(w);
+    }
+    for (int c = 0; c < 16 && first - start + c < 16; ++c) v[c] = window[first - start + c];
+}
+
+// Writes `rows` rows of 16 floats, `stride` apart, from 16 vectors that hold one column each; destroys v.
+inline void store_rows(vf *v, int rows, float *out, int stride) {
+    for (int part = 0; part < 16 / kLanes; ++part) {
+        transpose(v + part * kLanes);
+        for (int l = 0; l < rows; ++l) store(out + (size_t)l * stride + part * kLanes, v[part * kLanes + l]);
+    }
+}
+
+// Each of kLanes / 4 neighbouring floats repeated over four lanes. Reads up to kLanes floats.
+inline vf repeat4(const float *p) {
+#if defined(__AVX512F__)
+    const __m512i index = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+    return (vf)_mm512_permutexvar_ps(index, _mm512_castps128_ps512(_mm_loadu_ps(p)));
+#else
+    const float a = p[0], b = p[1];
+    return vf{a, a, a, a, b, b, b, b};
+#endif
+}
 
 // Lane k of the result is the sum over the lanes of v[k]: log2(kLanes) rounds of pairwise interleaved additions.
 inline vf sum_each(vf *v) {

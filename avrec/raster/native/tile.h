@@ -8,20 +8,30 @@
 namespace avrec {
 
 struct alignas(64) Rays {
-    float d[3][kPixels];      // unit directions in the body's frame
-    float delta[3][kPixels];  // ray origins relative to the middle line's camera centre; all 0 under a global shutter
+    float d[3][kPixels];    // unit directions in the body's frame
+    float delta[3][kTile];  // per line of the tile: ray origin relative to the middle line's camera centre
 };
 
 struct alignas(64) RayGradients {
     float d[3][kPixels], o[3][kPixels];
 };
 
+// A tile's pixels in blocks of lanes: `along` runs within a shutter line, `line` counts lines of the tile. With lines
+// that are columns the tile is turned over its diagonal, so that a block always has kBlockHeight lines.
+struct Place {
+    int along, line;
+};
+inline Place place_of(int i) {
+    const int block = i / kLanes, lane = i % kLanes;
+    return {block % kBlocksAcross * kBlockWidth + lane % kBlockWidth, block / kBlocksAcross * kBlockHeight + lane / kBlockWidth};
+}
+
 struct PixelOf {
     int x, y;
 };
-inline PixelOf pixel_of(int i) {
-    const int block = i / kLanes, lane = i % kLanes;
-    return {block % kBlocksAcross * kBlockWidth + lane % kBlockWidth, block / kBlocksAcross * kBlockHeight + lane / kBlockWidth};
+inline PixelOf pixel_of(int i, bool columns) {
+    const Place p = place_of(i);
+    return columns ? PixelOf{p.line, p.along} : PixelOf{p.along, p.line};
 }
 
 class Tile {
@@ -33,7 +43,7 @@ class Tile {
         used_ = 0;
         const View &view = f.view;
         for (int i = 0; i < kPixels; ++i) {
-            const auto [x, y] = pixel_of(i);
+            const auto [x, y] = pixel_of(i, columns());
             const bool inside = x0 + x < view.camera.width && y0 + y < view.camera.height;
             const float *ray = view.rays + 3 * ((size_t)(y0 + y) * view.camera.width + x0 + x);
             for (int j = 0; j < 3; ++j) camera_[j][i] = inside ? ray[j] : 0.f;
@@ -44,9 +54,12 @@ class Tile {
     RayGradients &gradients(int body) { return gradients_[slot(body)]; }
     bool has(int body) const { return slot_of_[body] >= 0; }
 
-    int line_of(int x, int y) const {
-        const int axis = frame_->view.axis, line = axis == 1 ? y0 + y : axis == 2 ? x0 + x : 0;
-        return std::min(line, frame_->view.lines - 1);
+    bool columns() const { return frame_->view.axis == 2; }
+
+    // Line of the picture behind a line of the tile.
+    int line_of(int line) const {
+        const int axis = frame_->view.axis;
+        return axis ? std::min((axis == 1 ? y0 : x0) + line, frame_->view.lines - 1) : 0;
     }
 
     // Gradients of all bodies' rays turned into the world and summed over the tile's lines:
@@ -58,15 +71,14 @@ class Tile {
             if (!has(body)) continue;
             const RayGradients &g = gradients_[slot_of_[body]];
             for (int i = 0; i < kPixels; ++i) {
-                const auto [x, y] = pixel_of(i);
-                const int line = line_of(x, y);
+                const int at = place_of(i).line, line = line_of(at);
                 float gd[3] = {g.d[0][i], g.d[1][i], g.d[2][i]}, go[3] = {g.o[0][i], g.o[1][i], g.o[2][i]};
                 if (body) {
                     // world_from_body = world_from_camera (body_from_camera)^T
                     const float *W = view.table[line].R, *B = view.table[(size_t)body * view.lines + line].R;
                     turn(W, B, gd), turn(W, B, go);
                 }
-                float *o = out + 12 * (view.axis == 1 ? y : view.axis == 2 ? x : 0);
+                float *o = out + 12 * (view.axis ? at : 0);
                 for (int r = 0; r < 3; ++r) {
                     for (int c = 0; c < 3; ++c) o[3 * r + c] += gd[r] * camera_[c][i];
                     o[9 + r] += go[r];
@@ -91,15 +103,15 @@ class Tile {
         if ((int)rays_.size() < used_) rays_.resize(used_), gradients_.resize(used_);
         std::memset(&gradients_[s], 0, sizeof(RayGradients));
         const View &view = frame_->view;
+        const Line *table = view.table + (size_t)body * view.lines;
         for (int i = 0; i < kPixels; ++i) {
-            const auto [x, y] = pixel_of(i);
-            const Line &line = view.table[(size_t)body * view.lines + line_of(x, y)];
+            const Line &line = table[line_of(place_of(i).line)];
             const float X = camera_[0][i], Y = camera_[1][i], Z = camera_[2][i];
-            for (int r = 0; r < 3; ++r) {
+            for (int r = 0; r < 3; ++r)
                 rays_[s].d[r][i] = line.R[3 * r] * X + line.R[3 * r + 1] * Y + line.R[3 * r + 2] * Z;
-                rays_[s].delta[r][i] = line.delta[r];
-            }
         }
+        for (int l = 0; l < kTile; ++l)
+            for (int r = 0; r < 3; ++r) rays_[s].delta[r][l] = table[line_of(l)].delta[r];
         return s;
     }
 
