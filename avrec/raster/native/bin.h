@@ -6,7 +6,7 @@
 namespace avrec {
 
 // The ellipse only approximates the footprint. 3DGUT cuts it at tiles; cutting at blocks needs room to look the same.
-constexpr float kBlockSlack = 1.25f;
+constexpr float kBlockSlack = 1.4f;
 
 // Blocks of the tile at pixel (x0, y0) whose rectangle of pixel centres comes within the ellipse, exactly: the least
 // value of d' conic d over a rectangle is 0 if it holds the centre, else it lies on one of the two edges that face it.
