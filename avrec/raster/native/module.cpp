@@ -21,7 +21,7 @@ using Ids = nb::ndarray<const uint32_t, nb::c_contig, nb::device::cpu>;
 
 template <class T> static nb::object copy_out(const T *from, size_t count) {
     T *data = new T[count ? count : 1];
-    std::memcpy(data, from, sizeof(T) * count);
+    if (count) std::memcpy(data, from, sizeof(T) * count);
     nb::capsule owner(data, [](void *p) noexcept { delete[] static_cast<T *>(p); });
     return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {count}, owner));
 }

@@ -302,6 +302,7 @@ inline int project_chunk(Frame &f, const Frustum &frustum, int begin, int end) {
 // Stable radix sort of `order` by the bits of positive depths, three passes of 11 bits.
 inline void sort_by_depth(Frame &f) {
     const int n = f.visible;
+    if (!n) return;
     uint32_t *order = f.order.reserve(n), *other = f.scratch.reserve(n);
     uint32_t *keys = f.keys.reserve(n), *other_keys = f.keys_scratch.reserve(n);
     std::vector<uint32_t> histogram(3 * 2048, 0);
