@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import zipfile
@@ -145,5 +146,6 @@ def _damaged(path: Path, error: BaseException) -> DataError:
 
 
 def discard(path: Path) -> None:
-    """Remove a checkpoint that is not needed any more."""
-    path.unlink(missing_ok=True)
+    """Remove a checkpoint that is not needed any more, and what a killed run may have left of one."""
+    for left in (path, *path.parent.glob(f".{glob.escape(path.name)}.*.part")):
+        left.unlink(missing_ok=True)
