@@ -40,12 +40,15 @@ _LEAST_SCORE, _LEAST_MARGIN = 0.72, 0.04
 _ALONE_COST = 0.12
 # Standard deviation of grey levels (0..255) in a window below which there is nothing to compare.
 _LEAST_CONTRAST = 2.0
+# Share of that contrast that the pixel's own 3x3 window needs.
+_OWN_CONTRAST_SHARE = 0.25
 _AGREE_SHARE = 0.08
+_COVER_PX = 5
 
 
 @dataclass(frozen=True, eq=False)
 class DensePoints:
-    """Points of confirmed depth: xyz float64 [N, 3] world, rgb float32 [N, 3] 0..1, depth_m float64 [N]."""
+    """Points from pictures: xyz float64 [N, 3] world, rgb float32 [N, 3] 0..1, depth_m float64 [N]."""
 
     xyz: Float64
     rgb: Float32
@@ -71,15 +74,17 @@ def dense_points(
     views: Sequence[TrainingView],
     pairs: Sequence[tuple[int, int]],
     moving: Sequence[Track],
+    measured: Float64,
     *,
     progress: Progress = NO_PROGRESS,
 ) -> DensePoints:
-    """Points of all references that another reference confirms.
+    """Points of all references that another reference confirms, in directions where nothing was measured.
 
     Args:
         views: training pictures.
         pairs: positions of pictures that share something.
         moving: actors, whose pixels are left out.
+        measured: [N, 3] world, lidar returns; pixels they fall on are left out.
         progress: told about each reference.
     """
     beside: dict[int, list[int]] = {i: [] for i in range(len(views))}
@@ -99,7 +104,7 @@ def dense_points(
         for done, (i, depth) in enumerate(zip(references, maps, strict=True)):
             depths[i] = depth
             progress.update(done + 1)
-    parts = [_confirmed(small[i], depths, small, moving, i) for i in references]
+    parts = [_confirmed(small[i], depths, small, moving, measured, i) for i in references]
     xyz = np.concatenate([np.zeros((0, 3)), *(part.xyz for part in parts)])
     progress.finish(f"{len(xyz)} points")
     return DensePoints(
@@ -145,7 +150,8 @@ def _depth_map(reference: _Small, neighbours: Sequence[_Small]) -> Float64:
     scores.sort(axis=0)
     score = np.maximum(scores[-2:].mean(axis=0), scores[-1] - _ALONE_COST)
     # A flat pixel beside an edge would take the edge's depth, such as sky around a tree.
-    lively = (deviation > _LEAST_CONTRAST) & (_moments(reference.grey, 3)[1] > _LEAST_CONTRAST / 2)
+    own = _moments(reference.grey, 3)[1]
+    lively = (deviation > _LEAST_CONTRAST) & (own > _OWN_CONTRAST_SHARE * deviation)
     return _clear_peak(score, inverse, lively)
 
 
@@ -199,12 +205,27 @@ def _pixels_of(view: TrainingView, points: Float64) -> Float64:
     return pixels
 
 
+def _measured(reference: _Small, points: Float64) -> Bool:
+    """Pixels bool [h, w] on or beside which a measured point falls."""
+    height, width = reference.grey.shape
+    covered = np.zeros((height, width), dtype=np.uint8)
+    seen = project(reference.view, points)
+    cell = np.floor(seen.pixels / reference.scale).astype(np.int64)
+    covered[np.minimum(cell[:, 1], height - 1), np.minimum(cell[:, 0], width - 1)] = 1
+    return np.asarray(cv2.dilate(covered, np.ones((_COVER_PX, _COVER_PX), np.uint8)) > 0, dtype=np.bool_)
+
+
 def _confirmed(
-    reference: _Small, depths: dict[int, Float64], small: dict[int, _Small], moving: Sequence[Track], own: int
+    reference: _Small,
+    depths: dict[int, Float64],
+    small: dict[int, _Small],
+    moving: Sequence[Track],
+    measured: Float64,
+    own: int,
 ) -> DensePoints:
     """Points of a reference's depth map that the depth map of some other one agrees with."""
     depth = depths[own].reshape(-1)
-    known = np.flatnonzero(np.isfinite(depth))
+    known = np.flatnonzero(np.isfinite(depth) & ~_measured(reference, measured).reshape(-1))
     pixels = reference.pixels()[known]
     origins, rays, times, valid = reference.view.world_rays(pixels)
     points = origins + rays * depth[known, None]

@@ -8,7 +8,6 @@ from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from avrec.drive.drive import Drive, Track
 from avrec.errors import AvrecError
@@ -20,7 +19,7 @@ from avrec.reconstruction.points.features import extract_features
 from avrec.reconstruction.points.lidar import LidarCloud, accumulate_lidar
 from avrec.reconstruction.points.matching import candidate_pairs, key_views, match_pairs
 from avrec.reconstruction.points.shells import shell_points
-from avrec.reconstruction.points.triangulation import Triangulated, triangulate
+from avrec.reconstruction.points.triangulation import triangulate
 from avrec.reconstruction.points.views import TrainingView, training_views
 from avrec.reconstruction.points.voxels import thin_to_budget
 
@@ -39,9 +38,7 @@ _SHELL_SHARE, _TRIANGULATED_SHARE = 0.06, 0.4
 _UNSEEN_ALLOWANCE = 1.4
 # Keypoints take the longest; neighbours further apart see more parallax anyway.
 _MOST_KEYPOINT_VIEWS = 110
-# Points from pictures are only wanted where the lidar did not reach: further from it than their own error, in
-# metres or as a share of their distance.
-_NEAR_M, _MATCHED_NEAR, _DENSE_NEAR = 0.2, 0.015, 0.05
+# Side of the voxels in which points from pictures are thinned, per metre of depth; widened to fit the budget.
 _VOXEL_PER_METRE = 0.006
 # Without anything else the shells are all there is to start from.
 _FEWEST_POINTS = 20_000
@@ -115,7 +112,6 @@ def initial_points(
     views = training_views(drive, held_out, downscale)
     moving = moving_tracks(drive.tracks)
 
-    matched, dense = _from_pictures(views, moving, progress)
     shells = int(_SHELL_SHARE * max_points)
     lidar, boxed = accumulate_lidar(
         drive,
@@ -124,7 +120,7 @@ def initial_points(
         actor_budget=_MOST_PER_ACTOR,
         progress=progress,
     )
-    pictured = _beyond(lidar, matched, dense)
+    pictured = _from_pictures(views, moving, lidar.xyz, progress)
     static, rgb, found, actors = _coloured(lidar, boxed, views, moving, generator, progress)
 
     most = int(_TRIANGULATED_SHARE * max_points) if found.any() else max_points - shells
@@ -146,28 +142,20 @@ def initial_points(
 
 
 def _from_pictures(
-    views: list[TrainingView], moving: list[Track], progress: Progress
-) -> tuple[Triangulated, DensePoints]:
-    """Points from matches between the key views, and from their dense depth."""
+    views: list[TrainingView], moving: list[Track], measured: Float64, progress: Progress
+) -> DensePoints:
+    """Points from matches between the key views, and after them from dense depth where nothing was measured."""
     chosen = key_views(views)
-    pairs = candidate_pairs(chosen)
     fewer = chosen[:: -(-len(chosen) // _MOST_KEYPOINT_VIEWS)]
     features = extract_features(fewer, moving, progress)
     matched = triangulate(features, *match_pairs(features, candidate_pairs(fewer), progress=progress))
-    return matched, dense_points(chosen, pairs, moving, progress=progress)
-
-
-def _beyond(lidar: LidarCloud, matched: Triangulated, dense: DensePoints) -> DensePoints:
-    """Points from pictures where the lidar has none, the more exact ones first."""
-    found = []
-    for points, share in ((matched, _MATCHED_NEAR), (dense, _DENSE_NEAR)):
-        kept = np.ones(len(points.xyz), dtype=np.bool_)
-        if len(lidar) and len(kept):
-            distance, _ = cKDTree(lidar.xyz).query(points.xyz, workers=-1)
-            kept = distance > np.maximum(_NEAR_M, share * points.depth_m)
-        order = np.flatnonzero(kept)[np.argsort(points.depth_m[kept], kind="stable")]
-        found.append((points.xyz[order], points.rgb[order], points.depth_m[order]))
-    return DensePoints(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    dense = dense_points(chosen, candidate_pairs(chosen), moving, measured, progress=progress)
+    order = np.argsort(dense.depth_m, kind="stable")
+    return DensePoints(
+        np.concatenate([matched.xyz, dense.xyz[order]]),
+        np.concatenate([matched.rgb, dense.rgb[order]]),
+        np.concatenate([matched.depth_m, dense.depth_m[order]]),
+    )
 
 
 def _coloured(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
 import numpy as np
@@ -90,11 +88,10 @@ def match_pairs(
     """
     progress.start("Matching", len(pairs))
     found: list[tuple[Int64, Float32]] = []
-    # Threads only share out whole pairs; what a pair gives depends on nothing else.
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        for done, of_pair in enumerate(pool.map(lambda pair: _match(features, *pair), pairs)):
-            found.append(of_pair)
-            progress.update(done + 1)
+    # One pair after the other: the large products inside already use all cores.
+    for done, pair in enumerate(pairs):
+        found.append(_match(features, *pair))
+        progress.update(done + 1)
     matches = np.concatenate([np.zeros((0, 2), dtype=np.int64), *(keys for keys, _ in found)])
     progress.finish(f"{len(matches)} matches")
     return matches, np.concatenate([np.zeros(0, dtype=np.float32), *(likeness for _, likeness in found)])
