@@ -1,5 +1,7 @@
-"""MCMC densification (3DGS-MCMC, Kheradmand et al. 2024): dead Gaussians move onto live ones, the cloud grows, noise
-explores. All draws come from one generator and all arithmetic is elementwise, so results do not depend on threads."""
+"""MCMC densification (3DGS-MCMC, Kheradmand et al. 2024): dead Gaussians move, the cloud grows, noise explores.
+
+All draws come from one generator and all arithmetic is elementwise, so results do not depend on threads.
+"""
 
 from __future__ import annotations
 
@@ -125,7 +127,8 @@ def _rotate(quaternions: Float32, vectors: Float32) -> Float32:
 
 def _draw(rows: Int64, weight: NDArray[np.float64], count: int, rng: np.random.Generator) -> Int64:
     cumulative = np.cumsum(weight)
-    return rows[np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right").clip(0, len(rows) - 1)]
+    places = np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right")
+    return np.asarray(rows[places.clip(0, len(rows) - 1)], np.int64)
 
 
 def _copy(packed: Float32, opacity: NDArray[np.float64], sources: list[Int64], targets: list[Int64]) -> Refinement:

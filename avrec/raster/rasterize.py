@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -53,18 +54,13 @@ def rasterize(
     if backend in ("auto", "cpu"):
         out = _native(gaussians, view, body, background, settings, normals)
     elif backend == "cuda":
-        from avrec.raster.gsplat_adapter import gsplat_rasterize
+        from avrec.raster.gsplat_adapter import rasterize_cuda
 
-        return gsplat_rasterize(gaussians, view, body=body, background=background, settings=settings, normals=normals)
+        out = _torch(rasterize_cuda, gaussians, view, body, background, settings, normals)
     elif backend == "reference":
-        import torch
-
         from avrec.raster.reference import reference_rasterize
 
-        behind = None if background is None else torch.from_numpy(np.ascontiguousarray(background))
-        packed = torch.from_numpy(gaussians.packed)
-        tensors = reference_rasterize(packed, view, body=body, background=behind, settings=settings, normals=normals)
-        out = {name: np.asarray(value.detach().numpy(), np.float32) for name, value in tensors.items()}
+        out = _torch(reference_rasterize, gaussians, view, body, background, settings, normals)
     else:
         raise AvrecError(f"Unknown backend '{backend}'. Use auto, cpu, cuda or reference.")
     alpha = out["alpha"]
@@ -93,6 +89,23 @@ def _native(
         rasterizer.set_colors(_facing_normals(gaussians, view, body, rasterizer.ids()))
         out["normal"] = rasterizer.forward(None)["rgb"]
     return out
+
+
+def _torch(
+    backend: Callable[..., Mapping[str, Any]],
+    gaussians: Gaussians,
+    view: View,
+    body: NDArray[np.int32] | None,
+    background: Float32 | None,
+    settings: RasterSettings,
+    normals: bool,
+) -> dict[str, Any]:
+    import torch
+
+    behind = None if background is None else torch.from_numpy(np.ascontiguousarray(background))
+    packed = torch.from_numpy(gaussians.packed)
+    tensors = backend(packed, view, body=body, background=behind, settings=settings, normals=normals)
+    return {name: np.asarray(value.detach().cpu().numpy(), np.float32) for name, value in tensors.items()}
 
 
 def _facing_normals(

@@ -64,7 +64,7 @@ class Picture:
     def mid_time_us(self) -> int:
         """Middle of the readout."""
         shutter, model = self._drive.cameras[self.camera].shutter, self._frame.model
-        return int(round(self.timestamp_us + float(shutter.line_times_us(model.width, model.height).mean())))
+        return round(self.timestamp_us + float(shutter.line_times_us(model.width, model.height).mean()))
 
     @property
     def nbytes(self) -> int:

@@ -143,7 +143,7 @@ class PoseCorrection:
         """Everything that changes, as named arrays."""
         out: dict[str, NDArray[np.generic]] = {}
         for key, value in self._parameters().items():
-            out[f"{key}:value"], out[f"{key}:moments"], out[f"{key}:steps"] = value, self._moments[key], self._steps[key]
+            out |= {f"{key}:value": value, f"{key}:moments": self._moments[key], f"{key}:steps": self._steps[key]}
         return out
 
     def restore(self, state: dict[str, NDArray[np.generic]]) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.gaussians.sky import sky_taps
 from avrec.drive import CameraSensor
+from avrec.gaussians.sky import sky_taps
 from avrec.geometry import Trajectory
 from avrec.reconstruction.pictures import Picture
 

@@ -130,12 +130,13 @@ class Trainer:
             self._refine_pose(pose, lines, progress)
 
         # 4. Move Gaussians to where they are needed.
-        if self.iteration % config.refine_every == 0 and config.refine_from <= self.iteration:
-            if progress < config.refine_until:
+        if progress < config.refine_until:
+            if self.iteration % config.refine_every == 0 and config.refine_from <= self.iteration:
                 model.refine(config, self.rng)
-        if self.iteration % config.noise_every == 0 and progress < config.refine_until:
-            model.shake(self._mean_rate(progress) * config.noise, self.rng)
-        return StepReport(self.iteration, progress, loss, _psnr(out["rgb"], seen, model.colors[picture.camera]), model.count, visible)
+            if self.iteration % config.noise_every == 0:
+                model.shake(self._mean_rate(progress) * config.noise, self.rng)
+        psnr = _psnr(out["rgb"], seen, model.colors[picture.camera])
+        return StepReport(self.iteration, progress, loss, psnr, model.count, visible)
 
     def _next_picture(self, progress: float) -> tuple[Picture, PictureAtSize]:
         divisor = self.config.divisor(progress)

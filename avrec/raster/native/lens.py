@@ -20,7 +20,8 @@ def camera_numbers(camera: Camera) -> list[float]:
     """The list that the kernel's ``look`` takes apart: see module.cpp."""
     zeros = [0.0] * 6
     if isinstance(camera, OpenCVPinholeCamera):
-        lens = [*camera.radial, *camera.tangential, *camera.thin_prism, 1.0, 0.0, 0.0, min(camera.max_radius2, 1e30), 0.0]
+        reach = min(camera.max_radius2, 1e30)
+        lens = [*camera.radial, *camera.tangential, *camera.thin_prism, 1.0, 0.0, 0.0, reach, 0.0]
         return [0, camera.width, camera.height, *camera.focal, *camera.principal_point, *lens, *zeros]
     if isinstance(camera, OpenCVFisheyeCamera):
         lens = [*camera.radial, 0.0, 0.0, *zeros, 1.0, 0.0, 0.0, camera.limit_angle, 0.0]
