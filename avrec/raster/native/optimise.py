@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from avrec.errors import DataError
+from avrec.raster.native.checks import check_array
 from avrec.raster.native.kernel import kernel
 
 __all__ = ["PhotometricLoss", "adam_dense", "adam_rows"]
@@ -12,6 +14,7 @@ __all__ = ["PhotometricLoss", "adam_dense", "adam_rows"]
 Float32 = NDArray[np.float32]
 
 BETA1, BETA2, EPSILON = 0.9, 0.99, 1e-15
+_MOST_COLUMNS = 59  # kMaxColumns of the kernel
 
 
 class PhotometricLoss:
@@ -38,9 +41,21 @@ class PhotometricLoss:
 
         Returns:
             The loss, its gradient by rgb float32 [H, W, 3], and by the correction float64 [3, 4].
+
+        Raises:
+            DataError: arrays of other types or shapes.
         """
-        v_rgb = np.empty_like(rgb)
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
+            raise DataError(f"The rendered picture must be [H, W, 3], found {list(rgb.shape)}.")
+        rgb, target = np.ascontiguousarray(rgb), np.ascontiguousarray(target)
+        check_array("The rendered picture", rgb, np.float32, rgb.shape)
+        check_array("The recorded picture", target, np.uint8, rgb.shape)
+        if weight is not None:
+            weight = np.ascontiguousarray(weight)
+            check_array("The weight of each pixel", weight, np.float32, rgb.shape[:2])
         correction = np.ascontiguousarray(affine, np.float32)
+        check_array("The colour correction", correction, np.float32, (3, 4))
+        v_rgb = np.empty_like(rgb)
         loss, v_affine = self._loss.run(rgb, target, weight, correction, self._ssim_weight, v_rgb)
         return float(loss), v_rgb, np.array(v_affine).reshape(3, 4)
 
@@ -66,7 +81,20 @@ def adam_rows(
         rates: float32 [C] learning rates.
         step: number of this step, from 1, for the bias correction.
         opacity_weight, scale_weight: regularisers, per Gaussian: weight x opacity + weight x sum of scales.
+
+    Raises:
+        DataError: arrays of other types or shapes, or a row that does not exist.
     """
+    if parameters.ndim != 2 or not 11 <= parameters.shape[1] <= _MOST_COLUMNS:
+        raise DataError(f"Parameters must be [N, 11 + 3K] with K up to 16, found {list(parameters.shape)}.")
+    check_array("Parameters", parameters, np.float32, parameters.shape)
+    for moment in moments:
+        check_array("A moment", moment, np.float32, parameters.shape)
+    check_array("Row numbers", ids, np.uint32, (len(ids),))
+    check_array("Gradients", gradients, np.float32, (len(ids), parameters.shape[1]))
+    check_array("Rates", rates, np.float32, (parameters.shape[1],))
+    if len(ids) and int(ids.max()) >= len(parameters):
+        raise DataError(f"Row {int(ids.max())} does not exist: there are {len(parameters)}.")
     settings = [BETA1, BETA2, EPSILON, 1 - BETA1**step, 1 - BETA2**step, opacity_weight, scale_weight]
     kernel().adam(parameters, *moments, ids, gradients, rates, settings)
 
@@ -75,5 +103,8 @@ def adam_dense(
     parameters: Float32, moments: tuple[Float32, Float32], gradients: Float32, rate: float, step: int
 ) -> None:
     """Adam on a plain float32 array, in place; entries whose gradient is exactly 0 are left alone."""
+    check_array("Parameters", parameters, np.float32, parameters.shape)
+    for array in (*moments, gradients):
+        check_array("A moment or gradient", array, np.float32, parameters.shape)
     settings = [BETA1, BETA2, EPSILON, 1 - BETA1**step, 1 - BETA2**step]
     kernel().adam_dense(parameters, *moments, gradients, rate, settings)

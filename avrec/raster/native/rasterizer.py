@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.errors import DataError
+from avrec.errors import AvrecError, DataError
+from avrec.raster.native.checks import check_array, check_body, check_packed, check_settings, check_view
 from avrec.raster.native.kernel import kernel
 from avrec.raster.native.lens import camera_numbers, frustum_tangents, line_tables, ray_table
 from avrec.raster.view import RasterSettings, View
@@ -32,9 +33,16 @@ class NativeRasterizer:
         self._view: View | None = None
         self._packed: Float32 = np.zeros((0, 14), np.float32)
         self._outputs: dict[str, Float32] = {}
+        self._projected = False
 
     def look(self, view: View, *, margin: float = 0.1) -> None:
-        """Set camera and poses; `project` does this itself unless told that the view is set."""
+        """Set camera and poses for `sky` alone; `project` does this itself.
+
+        Raises:
+            DataError: poses that do not fit the camera.
+        """
+        check_view(view)
+        self._view, self._projected, self._outputs = None, False, {}
         table, middle = line_tables(view)
         self._kernel.look(
             camera_numbers(view.camera),
@@ -68,22 +76,21 @@ class NativeRasterizer:
             Number of visible Gaussians.
 
         Raises:
-            DataError: arrays of another shape, or a body that the view has no pose of.
+            DataError: arrays of another shape, a body that the view has no pose of, or thresholds without meaning.
         """
-        if packed.dtype != np.float32 or packed.ndim != 2 or not packed.flags.c_contiguous or packed.shape[1] < 14:
-            raise DataError(f"Gaussians must be contiguous float32 [N, 11 + 3K], found {packed.dtype} {packed.shape}.")
-        if len(view.origin) != {"none": 1, "rows": view.camera.height, "columns": view.camera.width}[view.axis]:
-            raise DataError(f"A view with shutter axis '{view.axis}' cannot have {len(view.origin)} lines.")
-        if body is not None:
-            if body.shape != (len(packed),) or body.dtype != np.int32:
-                raise DataError(f"Body indices must be int32 [{len(packed)}], found {body.dtype} {body.shape}.")
-            if len(body) and not 0 <= int(body.min()) <= int(body.max()) <= len(view.bodies):
-                raise DataError(f"Body index {int(body.max())} has no pose: the view has {len(view.bodies)} bodies.")
+        check_packed(packed)
+        check_settings(settings)
         available = (packed.shape[1] - 11) // 3
+        used = available if sh_coefficients is None else min(sh_coefficients, available)
+        if used not in (1, 4, 9, 16):
+            raise DataError(f"Spherical harmonics come in 1, 4, 9 or 16 coefficients, not {sh_coefficients}.")
         self.look(view, margin=settings.margin)
+        check_body(body, len(packed), view)
         self._packed = packed
         numbers = [float(value) for value in astuple(settings)]
-        return int(self._kernel.project(packed, body, min(sh_coefficients or available, available), numbers))
+        visible = int(self._kernel.project(packed, body, used, numbers))
+        self._projected = True
+        return visible
 
     def forward(self, background: Float32 | None = None, *, depth: bool = False) -> dict[str, Float32]:
         """Blend front to back.
@@ -95,9 +102,12 @@ class NativeRasterizer:
         Returns:
             ``rgb`` [H, W, 3], ``alpha`` [H, W] and, with depth, ``depth_sum`` (sum of w t) and ``median_depth``
             (NaN where the transmittance never falls below one half), all float32.
+
+        Raises:
+            DataError: a background of another shape.
+            AvrecError: nothing was projected.
         """
-        assert self._view is not None
-        height, width = self._view.camera.height, self._view.camera.width
+        height, width = self._size(projected=True)
         out = {"rgb": np.empty((height, width, 3), np.float32), "alpha": np.empty((height, width), np.float32)}
         if depth:
             out["depth_sum"] = np.empty((height, width), np.float32)
@@ -111,7 +121,10 @@ class NativeRasterizer:
 
     def set_colors(self, colors: Float32) -> None:
         """Replace the Gaussians' colours, float32 [N, 3], for the next `forward` (no gradient to SH follows)."""
-        self._kernel.set_colors(np.ascontiguousarray(colors, np.float32))
+        self._size(projected=True)
+        colors = np.ascontiguousarray(colors, np.float32)
+        check_array("Colours", colors, np.float32, (len(self._packed), 3))
+        self._kernel.set_colors(colors)
 
     def backward(
         self,
@@ -130,7 +143,18 @@ class NativeRasterizer:
         Returns:
             Ids uint32 [V] of the visible Gaussians, ascending; gradients float32 [V, 11 + 3K] by their packed rows;
             and float32 [L, 12] by the rotation (9, row-major) and origin (3) of each line of the view, or None.
+
+        Raises:
+            DataError: gradients of another shape.
+            AvrecError: there was no `forward`, or none with depth and ``v_depth`` is given.
         """
+        height, width = self._size(blended=True)
+        check_array("The gradient by rgb", v_rgb, np.float32, (height, width, 3))
+        for name, gradient in (("alpha", v_alpha), ("depth", v_depth)):
+            if gradient is not None:
+                check_array(f"The gradient by {name}", gradient, np.float32, (height, width))
+        if v_depth is not None and "depth_sum" not in self._outputs:
+            raise AvrecError("A gradient by depth needs forward(..., depth=True) first.")
         assert self._view is not None
         ids = self._kernel.ids()
         gradients = np.empty((len(ids), self._packed.shape[1]), np.float32)
@@ -142,30 +166,39 @@ class NativeRasterizer:
         return ids, gradients, lines
 
     def sky(self, cubemap: Float32) -> Float32:
-        """The sky behind each pixel, float32 [H, W, 3], for the view last projected (or looked at)."""
-        assert self._view is not None
-        out = np.empty((self._view.camera.height, self._view.camera.width, 3), np.float32)
+        """The sky behind each pixel, float32 [H, W, 3], for the view last projected (or looked at).
+
+        Args:
+            cubemap: float32 [6, S, S, 3]; see `avrec.gaussians.sky`.
+        """
+        _check_cubemap(cubemap)
+        out = np.empty((*self._size(), 3), np.float32)
         self._kernel.sky(cubemap, out)
         return out
 
     def sky_gradient(self, v_rgb: Float32, like: Float32) -> Float32:
-        """Gradient by the cubemap behind the last `forward`."""
+        """Gradient by the cubemap ``like`` behind the last `forward`."""
+        _check_cubemap(like)
+        check_array("The gradient by rgb", v_rgb, np.float32, (*self._size(blended=True), 3))
         out = np.empty_like(like)
         self._kernel.sky_gradient(v_rgb, out)
         return out
 
     def ids(self) -> NDArray[np.uint32]:
         """Ids of the visible Gaussians, ascending."""
+        self._size(projected=True)
         ids: NDArray[np.uint32] = self._kernel.ids()
         return ids
 
     def bounds(self) -> Float32:
         """Per visible Gaussian: mean u v, conic a b c, squared extent, half sizes; float32 [V, 8]."""
+        self._size(projected=True)
         bounds: Float32 = self._kernel.bounds().reshape(-1, 8)
         return bounds
 
     def tile_lists(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         """Start of each 16 x 16 tile's list, uint32 [tiles + 1], and the lists of ids in depth order."""
+        self._size(projected=True)
         starts, ids = self._kernel.tile_lists()
         return starts, ids
 
@@ -173,6 +206,18 @@ class NativeRasterizer:
     def intersections(self) -> int:
         """Number of (tile, Gaussian) pairs."""
         return int(self._kernel.intersections)
+
+    def _size(self, *, projected: bool = False, blended: bool = False) -> tuple[int, int]:
+        """Height and width, once what the caller needs has happened."""
+        missing = (blended and not self._outputs and "forward") or (projected and not self._projected and "project")
+        if self._view is None or missing:
+            raise AvrecError(f"Call {missing or 'project or look'} first.")
+        return self._view.camera.height, self._view.camera.width
+
+
+def _check_cubemap(cubemap: Float32) -> None:
+    side = cubemap.shape[1] if cubemap.ndim == 4 else 1
+    check_array("A sky cubemap", cubemap, np.float32, (6, max(side, 1), max(side, 1), 3))
 
 
 def rasterize_with_gradients(
