@@ -12,11 +12,14 @@ class PhotometricLoss {
     // v_affine: [12]. Returns the loss.
     double run(int height, int width, const float *rgb, const uint8_t *target, const float *weight, const float *affine,
                float ssim_weight, float *v_rgb, double *v_affine) {
-        height_ = height, width_ = width, stride_ = (width + 2 * kPad + 15) / 16 * 16;
-        plane_ = (size_t)stride_ * height;
         const size_t planes = 3 * (2 + 5 + 3 + 3);
-        float *all = buffer_.reserve(planes * plane_);
-        std::memset(all, 0, sizeof(float) * planes * plane_);  // padding columns must be 0
+        if (height != height_ || width != width_) {
+            height_ = height, width_ = width, stride_ = (width + 2 * kPad + 15) / 16 * 16;
+            plane_ = (size_t)stride_ * height;
+            // Padding columns must be 0, and stay so: nothing writes them but zeros.
+            std::memset(buffer_.reserve(planes * plane_), 0, sizeof(float) * planes * plane_);
+        }
+        float *all = buffer_.get();
         y_ = all, t_ = all + 3 * plane_, h_ = all + 6 * plane_, s_ = all + 21 * plane_, g_ = all + 30 * plane_;
         double total_weight = (double)height * width;
         if (weight) {

@@ -63,25 +63,32 @@ class Tile {
     }
 
     // Gradients of all bodies' rays turned into the world and summed over the tile's lines:
-    // per line dL/dR (9, world_from_camera) and dL/d origin (3).
-    void gather_pose(float *out /* [16 or 1][12] */) {
+    // per line dL/dR (9, world_from_camera) and dL/d origin (3). Blocks of the same lines are summed as vectors first.
+    void gather_pose(float *out /* [16][12] */) {
         const View &view = frame_->view;
         std::memset(out, 0, sizeof(float) * 12 * kTile);
+        constexpr int kGroup = kPixels / kTile * kBlockHeight;  // pixels in the blocks of the same lines
         for (int body = 0; body < view.bodies; ++body) {
             if (!has(body)) continue;
             const RayGradients &g = gradients_[slot_of_[body]];
-            for (int i = 0; i < kPixels; ++i) {
-                const int at = place_of(i).line, line = line_of(at);
-                float gd[3] = {g.d[0][i], g.d[1][i], g.d[2][i]}, go[3] = {g.o[0][i], g.o[1][i], g.o[2][i]};
-                if (body) {
-                    // world_from_body = world_from_camera (body_from_camera)^T
-                    const float *W = view.table[line].R, *B = view.table[(size_t)body * view.lines + line].R;
-                    turn(W, B, gd), turn(W, B, go);
-                }
-                float *o = out + 12 * (view.axis ? at : 0);
-                for (int r = 0; r < 3; ++r) {
-                    for (int c = 0; c < 3; ++c) o[3 * r + c] += gd[r] * camera_[c][i];
-                    o[9 + r] += go[r];
+            for (int group = 0; group < kTile / kBlockHeight; ++group) {
+                vf sum[12] = {};
+                for (int i = group * kGroup; i < (group + 1) * kGroup; i += kLanes)
+                    for (int r = 0; r < 3; ++r) {
+                        const vf d = load(g.d[r] + i);
+                        for (int c = 0; c < 3; ++c) sum[3 * r + c] += d * load(camera_[c] + i);
+                        sum[9 + r] += load(g.o[r] + i);
+                    }
+                for (int l = 0; l < kBlockHeight; ++l) {
+                    const int at = group * kBlockHeight + l;
+                    float total[12];
+                    for (int k = 0; k < 12; ++k) {
+                        total[k] = 0;
+                        for (int x = 0; x < kBlockWidth; ++x) total[k] += sum[k][l * kBlockWidth + x];
+                    }
+                    if (body) to_world(view, body, line_of(at), total);
+                    float *o = out + 12 * (view.axis ? at : 0);
+                    for (int k = 0; k < 12; ++k) o[k] += total[k];
                 }
             }
         }
@@ -90,10 +97,16 @@ class Tile {
     int x0 = 0, y0 = 0;
 
   private:
-    static void turn(const float *W, const float *B, float *v) {
-        float c[3];
-        for (int j = 0; j < 3; ++j) c[j] = B[j] * v[0] + B[3 + j] * v[1] + B[6 + j] * v[2];
-        for (int r = 0; r < 3; ++r) v[r] = W[3 * r] * c[0] + W[3 * r + 1] * c[1] + W[3 * r + 2] * c[2];
+    // Left-multiplies dL/dR and dL/d origin by world_from_body = world_from_camera (body_from_camera)^T.
+    static void to_world(const View &view, int body, int line, float *v) {
+        const float *W = view.table[line].R, *B = view.table[(size_t)body * view.lines + line].R;
+        for (int c = 0; c < 4; ++c) {
+            float *column = c < 3 ? v + c : v + 9;
+            const int step = c < 3 ? 3 : 1;
+            float camera[3];
+            for (int j = 0; j < 3; ++j) camera[j] = B[j] * column[0] + B[3 + j] * column[step] + B[6 + j] * column[2 * step];
+            for (int r = 0; r < 3; ++r) column[r * step] = W[3 * r] * camera[0] + W[3 * r + 1] * camera[1] + W[3 * r + 2] * camera[2];
+        }
     }
 
     int slot(int body) {
