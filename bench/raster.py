@@ -47,9 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     set_threads(chosen.threads)
     torch.set_num_threads(chosen.threads)
-    print(
-        f"kernel {instruction_set()}, {threads()} threads; torch {torch.__version__}; gsplat: {'no GPU' if why_no_cuda() else 'yes'}"
-    )
+    gpu = "no GPU" if why_no_cuda() else "yes"
+    print(f"kernel {instruction_set()}, {threads()} threads; torch {torch.__version__}; gsplat: {gpu}")
     print(f"{'picture':>10} {'Gaussians':>9} {'pairs':>8} {'project':>8} {'forward':>8} {'backward':>8} {'+pose':>7} "
           f"{'F':>7} {'F+B':>7} {'torch F+B':>10} {'ratio':>6} {'gsplat F':>9}   (ms)")  # fmt: skip
     rows = []
