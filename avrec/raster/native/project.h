@@ -382,9 +382,10 @@ inline void make_records(Frame &f, int begin, int end) {
         sh_color(f, rows, -inverse * c.from_mean, rgb);
         // What float32 cannot carry through the raster loop (not a number, a scale of nothing, a colour beyond all
         // measure) gets a limit that no ray keeps.
-        vf size{};
-        for (int j = 0; j < 9; ++j) size += abs(out[j]);
-        vm sane = less(size * (size + c.G), splat(1e18f));
+        vf across{}, deep{};  // the squares of cross products, across^2 (G + deep)^2, must stay finite
+        for (int j = 0; j < 6; ++j) across += abs(out[j]);
+        for (int j = 6; j < 9; ++j) deep += abs(out[j]);
+        vm sane = both(less(across * (c.G + deep + across), splat(3e17f)), less(deep, splat(3e17f)));
         for (int j = 0; j < 3; ++j) sane = both(sane, less(abs(rgb[j]), splat(1e6f)));
         for (int j = 0; j < 3; ++j) out[12 + j] = max(rgb[j], vf{});
         for (int j = 0; j < 15; ++j) out[j] = zero_unless(sane, out[j]);
