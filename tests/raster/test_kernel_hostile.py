@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from avrec.geometry import ShutterDirection
 from avrec.raster.native import NativeRasterizer, rasterize_with_gradients
 from avrec.raster.native.optimise import PhotometricLoss
+from avrec.raster.reference import reference_rasterize
 from avrec.raster.view import RasterSettings
 from tests.raster import scenes
 from tests.raster.kernels import needs_kernel
@@ -90,6 +92,22 @@ def test_coefficients_in_use_count_and_others_do_not() -> None:
     assert not gradients[:, 14:].any()
     rasterizer.project(packed, view, sh_coefficients=4)
     assert not rasterizer.forward()["alpha"].any()
+
+
+@pytest.mark.parametrize("thickness_m", [1e-4, 1e-8, 1e-11])
+@pytest.mark.parametrize("direction", [ShutterDirection.RIGHT_TO_LEFT, ShutterDirection.GLOBAL])
+def test_discs_without_thickness_follow_the_reference(direction: ShutterDirection, thickness_m: float) -> None:
+    packed, _ = scenes.cloud(60, degree=0, seed=6)
+    packed[:, 9] = np.log(thickness_m)
+    view = scenes.moving_view(scenes.pinhole(40, 30), direction)
+    judge = reference_rasterize(torch.from_numpy(packed), view, settings=scenes.EXACT)
+    out = render(packed, direction, 40, 30, settings=scenes.EXACT)
+    check_finite(out)
+    safe = ~judge["fragile"].numpy()
+    assert safe.mean() > 0.95
+    assert judge["alpha"].max() > 0.5
+    for name in ("rgb", "alpha"):
+        assert np.abs(out[name] - judge[name].numpy())[safe].max() <= 2e-5
 
 
 def test_a_quaternion_of_nothing_is_not_drawn() -> None:
