@@ -36,6 +36,7 @@ class ReconstructionConfig:
         noise: see above.
         opacity_weight, scale_weight: regularisers, divided by the number of Gaussians.
         sky_size: texels along an edge of the sky's cubemap.
+        sky_pull: how strongly Gaussians are thinned out where the sky behind them explains the picture; 0 is off.
         refine_poses: correct ego poses and extrinsics.
         pose_from: pose correction starts at this fraction.
         pose_rate: learning rate in radians (and metres x 5) at full speed.
@@ -67,6 +68,7 @@ class ReconstructionConfig:
     opacity_weight: float = 0.01
     scale_weight: float = 0.01
     sky_size: int = 64
+    sky_pull: float = 0.04
     refine_poses: bool = True
     pose_from: float = 0.05
     pose_rate: float = 3e-4

@@ -1,4 +1,4 @@
-"""A first guess of the sky: what the pictures show in each upward direction."""
+"""The sky: a first guess of it from the pictures, and what keeps the way to it clear."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ from numpy.typing import NDArray
 
 from avrec.drive import CameraSensor
 from avrec.gaussians.sky import sky_taps
-from avrec.geometry import Trajectory
+from avrec.geometry import Camera, Trajectory
+from avrec.raster.native.lens import ray_table
 from avrec.reconstruction.pictures import Picture
 
-__all__ = ["first_sky"]
+__all__ = ["first_sky", "sky_pull"]
+
+Float64 = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+UInt8 = NDArray[np.uint8]
 
 MOST_PICTURES = 60
+HORIZON = 0.03
+"""Sine of the elevation above which there may be sky."""
+_LIKENESS = 0.03
 
 
 def first_sky(
@@ -46,3 +54,30 @@ def first_sky(
     prior = 0.1 * (np.median(weight[seen]) if seen.any() else 1.0)
     texels = (total + prior * overall) / (weight + prior)[:, None]
     return np.ascontiguousarray(texels.reshape(6, size, size, 3), dtype=np.float32)
+
+
+def sky_pull(sky: Float32, image: UInt8, model: Camera, rotation: Float64, color: Float64, weight: float) -> Float32:
+    """Gradient by alpha that thins out Gaussians where the sky alone looks like the picture.
+
+    Without it nothing decides between a sky and a blue Gaussian before it, and the first to be there stays: floating
+    points that only show from beside the path. What is solid has texture or moves against the sky, so its own
+    gradient is stronger.
+
+    Args:
+        sky: float32 [H, W, 3], the sky behind each pixel.
+        image: uint8 [H, W, 3] recorded.
+        model: camera of this size.
+        rotation: float64 [3, 3] world_from_camera in the middle of the shutter.
+        color: float64 [3, 4] colour correction of the camera.
+        weight: of a pixel that looks the same, against a loss that is a mean over pixels.
+
+    Returns:
+        float32 [H, W].
+    """
+    above = np.flatnonzero(ray_table(model) @ rotation[2].astype(np.float32) > HORIZON)
+    difference = sky.reshape(-1, 3)[above] @ color[:, :3].T.astype(np.float32) + color[:, 3].astype(np.float32)
+    difference -= image.reshape(-1, 3)[above] * np.float32(1 / 255)
+    pull = np.zeros(image.shape[:2], np.float32)
+    likeness = np.exp(np.einsum("nc,nc->n", difference, difference) * np.float32(-0.5 / _LIKENESS**2))
+    pull.reshape(-1)[above] = likeness * np.float32(weight / pull.size)
+    return pull

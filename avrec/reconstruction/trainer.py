@@ -21,6 +21,7 @@ from avrec.reconstruction.config import ReconstructionConfig
 from avrec.reconstruction.model import LayeredModel
 from avrec.reconstruction.pictures import Picture, PictureAtSize
 from avrec.reconstruction.poses import PoseCorrection, PoseStep
+from avrec.reconstruction.sky import sky_pull
 
 __all__ = ["StepReport", "Trainer"]
 
@@ -32,6 +33,7 @@ _QUATERNION, _SCALE, _OPACITY, _COLOR, _HARMONICS = 1e-3, 5e-3, 0.03, 5e-3, 2.5e
 _SKY, _CORRECTION = 5e-3, 5e-4
 # Pull of the colour correction towards none, so that it and the scene's colours cannot drift apart together.
 _CORRECTION_PULL = 1e-3
+_SKY_PULL_EVERY = 4
 
 
 @dataclass(frozen=True)
@@ -108,22 +110,24 @@ class Trainer:
         visible = raster.project(
             model.packed[:count], view, body=model.body[:count], sh_coefficients=harmonics, settings=SETTINGS
         )
-        out = raster.forward(raster.sky(model.sky))
+        sky = raster.sky(model.sky)
+        out = raster.forward(sky)
 
         # 2. Compare.
         loss, v_rgb, v_color = self._loss(out["rgb"], seen.image, model.colors[picture.camera], seen.weight)
 
         # 3. Gradients, and a step of everything.
         refine_poses = config.refine_poses and progress >= config.pose_from
-        ids, gradients, lines = raster.backward(v_rgb, pose=refine_poses)
+        v_alpha = self._clear_sky(sky, seen, pose, model.colors[picture.camera])
+        ids, gradients, lines = raster.backward(v_rgb, v_alpha=v_alpha, pose=refine_poses)
         self.iteration += 1
         speed = self._speed(progress)
         adam_rows(
             model.packed, (model.moments[0], model.moments[1]), ids, gradients, self._rates(progress), self.iteration,
             opacity_weight=config.opacity_weight / count, scale_weight=config.scale_weight / count,
         )  # fmt: skip
-        sky = raster.sky_gradient(v_rgb, model.sky)
-        adam_dense(model.sky, (model.sky_moments[0], model.sky_moments[1]), sky, _SKY * speed, self.iteration)
+        v_sky = raster.sky_gradient(v_rgb, model.sky)
+        adam_dense(model.sky, (model.sky_moments[0], model.sky_moments[1]), v_sky, _SKY * speed, self.iteration)
         if config.appearance:
             self._correct_color(picture.camera, v_color, _CORRECTION * speed)
         if lines is not None:
@@ -164,6 +168,15 @@ class Trainer:
         rates[3:7], rates[7:10], rates[10] = _QUATERNION * scale, _SCALE * scale, _OPACITY * scale
         rates[11:14], rates[14:] = _COLOR * scale, _HARMONICS * scale
         return rates
+
+    def _clear_sky(
+        self, sky: Float32, seen: PictureAtSize, pose: PoseStep, color: NDArray[np.float64]
+    ) -> Float32 | None:
+        """Now and then, a gradient that thins out what stands before a sky that explains the picture by itself."""
+        if self.config.sky_pull <= 0 or self.iteration % _SKY_PULL_EVERY:
+            return None
+        middle = pose.rotation[len(pose.rotation) // 2]
+        return sky_pull(sky, seen.image, seen.model, middle, color, self.config.sky_pull * _SKY_PULL_EVERY)
 
     def _correct_color(self, camera: str, gradient: NDArray[np.float64], rate: float) -> None:
         color, moments = self.model.colors[camera], self.model.color_moments[camera]
