@@ -80,6 +80,8 @@ def check_choices(device: str, shutter: str) -> None:
     """
     if device not in ("auto", "cpu", "cuda"):
         raise AvrecError(f"Unknown device '{device}'. Use auto, cpu or cuda.")
+    if device == "cuda":
+        logger.warning("Optimising on a GPU is not supported yet: this runs on the CPU.")
     if shutter not in ("model", "ignore"):
         raise AvrecError(f"Unknown treatment of the shutter '{shutter}'. Use model or ignore.")
 

@@ -260,3 +260,10 @@ def test_settings_in_python(settings: dict[str, Any], drive: Drive, points: Init
     given = {"iterations": 3, "config": ReconstructionConfig(), "points": points, **settings}
     with pytest.raises(AvrecError):
         reconstruct(drive, **given)
+
+
+def test_a_device_that_is_not_used_is_named(
+    drive: Drive, points: InitialPoints, caplog: pytest.LogCaptureFixture
+) -> None:
+    quick(drive, points=points, iterations=2, device="cuda")
+    assert "runs on the CPU" in caplog.text
