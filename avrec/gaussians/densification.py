@@ -64,24 +64,42 @@ def split_factors(opacity: NDArray[np.floating], copies: Int64) -> tuple[NDArray
     return new, factor
 
 
-def relocate(packed: Float32, group: NDArray[np.integer], rng: np.random.Generator) -> Refinement:
-    """Move dead Gaussians onto live ones of the same group, drawn by opacity. Changes ``packed`` in place."""
+def relocate(
+    packed: Float32,
+    group: NDArray[np.integer],
+    rng: np.random.Generator,
+    demand: NDArray[np.floating] | None = None,
+) -> Refinement:
+    """Move dead Gaussians onto live ones of the same group. Changes ``packed`` in place.
+
+    Args:
+        packed: float32 [N, C].
+        group: [N] layer of each row.
+        rng: source of the draws.
+        demand: [N] weights of the draws, not negative; None draws by opacity, as 3DGS-MCMC does.
+    """
     opacity = sigmoid(packed[:, _OPACITY])
+    weight = opacity if demand is None else np.asarray(demand, np.float64) + 1e-12 * opacity
     sources, targets = [], []
     for one in np.unique(group):
         rows = np.flatnonzero(group == one)
         dead = rows[opacity[rows] < DEAD_OPACITY]
         alive = rows[opacity[rows] >= DEAD_OPACITY]
         if len(dead) and len(alive):
-            sources.append(_draw(alive, opacity[alive], len(dead), rng))
+            sources.append(_draw(alive, weight[alive], len(dead), rng))
             targets.append(dead)
     return _copy(packed, opacity, sources, targets)
 
 
 def grow(
-    packed: Float32, count: int, group: NDArray[np.integer], shares: dict[int, int], rng: np.random.Generator
+    packed: Float32,
+    count: int,
+    group: NDArray[np.integer],
+    shares: dict[int, int],
+    rng: np.random.Generator,
+    demand: NDArray[np.floating] | None = None,
 ) -> Refinement:
-    """Fill rows ``count``, ``count + 1``, ... with copies of live Gaussians drawn by opacity.
+    """Fill rows ``count``, ``count + 1``, ... with copies of live Gaussians.
 
     Args:
         packed: float32 [capacity, C], changed in place.
@@ -89,14 +107,16 @@ def grow(
         group: [count] layer of each row.
         shares: how many new rows each group gets; the new rows come in the order of this mapping.
         rng: source of the draws.
+        demand: [count] weights of the draws; None draws by opacity.
     """
     opacity = sigmoid(packed[:count, _OPACITY])
+    weight = opacity if demand is None else np.asarray(demand, np.float64) + 1e-12 * opacity
     sources, targets, at = [], [], count
     for one, more in shares.items():
         rows = np.flatnonzero((group == one) & (opacity >= DEAD_OPACITY))
         if more < 1 or not len(rows):
             continue
-        sources.append(_draw(rows, opacity[rows], more, rng))
+        sources.append(_draw(rows, weight[rows], more, rng))
         targets.append(np.arange(at, at + more))
         at += more
     return _copy(packed, opacity, sources, targets)

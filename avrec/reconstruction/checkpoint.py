@@ -39,6 +39,7 @@ def save(path: Path, trainer: Trainer, fingerprint: str) -> None:
         "packed": model.packed[:count],
         "moments": model.moments[:, :count],
         "body": model.body[:count],
+        "demand": model.demand[:count],
         "sky": model.sky,
         "sky_moments": model.sky_moments,
         "queue": np.array(trainer.queue, np.int64),
@@ -121,6 +122,8 @@ def restore(stored: Stored, trainer: Trainer) -> None:
         model.packed[:count], model.moments[:, :count], model.body[:count] = (
             arrays["packed"], arrays["moments"], arrays["body"]
         )  # fmt: skip
+        model.demand = np.zeros(about["capacity"], np.float32)
+        model.demand[:count] = arrays["demand"]
         model.count = count
         model.sky = _like(model.sky, arrays["sky"])
         model.sky_moments = _like(model.sky_moments, arrays["sky_moments"])

@@ -26,12 +26,14 @@ class ReconstructionConfig:
         ssim_weight: share of D-SSIM in the loss.
         rate_scale: multiplies all learning rates of the Gaussians but the means'.
         mean_rate: learning rate of the means in metres at the start and the end (exponential in between).
+        mean_size_m: means move in proportion to their Gaussian's size over this (within 1/4 and 4); 0 is off.
         decay_from: the other rates fall by ``decay`` from this fraction to the end.
         decay: see above.
         refine_every: iterations between relocations.
         refine_from: first relocation, iterations.
         refine_until: last one, fraction.
         growth: relative growth per refinement.
+        by_demand: copy Gaussians that pictures pull at; False copies opaque ones, as 3DGS-MCMC does.
         noise_every: iterations between noise on faint Gaussians; ``noise`` scales it.
         noise: see above.
         opacity_weight, scale_weight: regularisers, divided by the number of Gaussians.
@@ -39,6 +41,7 @@ class ReconstructionConfig:
         sky_pull: how strongly Gaussians are thinned out where the sky behind them explains the picture; 0 is off.
         refine_poses: correct ego poses and extrinsics.
         pose_from: pose correction starts at this fraction.
+        pose_every: steps from one with pose gradients, which cost a sixth of a step, to the next.
         pose_rate: learning rate in radians (and metres x 5) at full speed.
         pose_smoothness: weight of the correction's second difference in time.
         appearance: learn a colour correction per camera.
@@ -57,12 +60,14 @@ class ReconstructionConfig:
     ssim_weight: float = 0.2
     rate_scale: float = 3.0
     mean_rate: tuple[float, float] = (4e-3, 4e-5)
+    mean_size_m: float = 0.05
     decay_from: float = 0.5
     decay: float = 0.1
     refine_every: int = 100
     refine_from: int = 200
     refine_until: float = 0.85
     growth: float = 0.05
+    by_demand: bool = True
     noise_every: int = 10
     noise: float = 50.0
     opacity_weight: float = 0.01
@@ -71,6 +76,7 @@ class ReconstructionConfig:
     sky_pull: float = 0.04
     refine_poses: bool = True
     pose_from: float = 0.05
+    pose_every: int = 2
     pose_rate: float = 3e-4
     pose_smoothness: float = 1e-3
     appearance: bool = True

@@ -40,6 +40,7 @@ class LayeredModel:
         sky_moments: see above.
         colors: per camera float64 [3, 4] colour correction, with moments float64 [2, 3, 4].
         color_moments: see above.
+        demand: float32 [capacity], how much each Gaussian was pulled about since the last refinement.
     """
 
     packed: Float32
@@ -51,6 +52,7 @@ class LayeredModel:
     sky_moments: Float32
     colors: dict[str, NDArray[np.float64]]
     color_moments: dict[str, NDArray[np.float64]]
+    demand: Float32
 
     @property
     def capacity(self) -> int:
@@ -67,16 +69,18 @@ class LayeredModel:
 
     def refine(self, config: ReconstructionConfig, rng: np.random.Generator) -> int:
         """Relocate dead Gaussians, grow towards the cap, and keep rows of a body together. Returns how many moved."""
-        moved = relocate(self.packed[: self.count], self.body[: self.count], rng)
+        demand = self.demand[: self.count] if config.by_demand else None
+        moved = relocate(self.packed[: self.count], self.body[: self.count], rng, demand)
         self._restart(moved)
         shares = self._shares(config)
         more = sum(shares.values())
-        grown = grow(self.packed, self.count, self.body[: self.count], shares, rng)
+        grown = grow(self.packed, self.count, self.body[: self.count], shares, rng, demand)
         if len(grown.targets):
             self.body[grown.targets] = self.body[grown.sources]
             self.count += len(grown.targets)
             self._restart(grown)
             self.sort()
+        self.demand[:] = 0
         return len(moved.targets) + min(more, len(grown.targets))
 
     def _shares(self, config: ReconstructionConfig) -> dict[int, int]:
@@ -91,6 +95,12 @@ class LayeredModel:
             wanted[body] = min(more, room)
             room -= wanted[body]
         return wanted
+
+    def note_demand(self, ids: NDArray[np.uint32], gradients: Float32) -> None:
+        """Add up how strongly a picture pulls at the means, in units of the Gaussians' sizes: where one Gaussian is
+        pulled hard, the picture wants more of them."""
+        pull = np.sqrt(np.einsum("nc,nc->n", gradients[:, :3], gradients[:, :3]))
+        self.demand[ids] += pull * np.exp(self.packed[ids, 7:10].max(axis=1))
 
     def shake(self, strength: float, rng: np.random.Generator) -> None:
         """Noise on faint Gaussians: it lets them explore."""
@@ -139,6 +149,7 @@ def start_model(
         sky_moments=np.zeros((2, *sky.shape), np.float32),
         colors={name: np.eye(3, 4) for name in cameras},
         color_moments={name: np.zeros((2, 3, 4)) for name in cameras},
+        demand=np.zeros(capacity, np.float32),
     )
     model.packed[:count] = packed
     model.body[:count] = np.repeat(np.arange(len(clouds)), [len(cloud) for cloud in clouds])

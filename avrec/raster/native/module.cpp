@@ -213,12 +213,12 @@ NB_MODULE(AVREC_MODULE, m) {
                      const std::vector<float> &s) {
         nb::gil_scoped_release release;
         adam_rows(parameters.data(), first.data(), second.data(), (int)parameters.shape(1), ids.data(), (int)ids.shape(0),
-                  gradients.data(), rates.data(), {s[0], s[1], s[2], s[3], s[4], s[5], s[6]});
+                  gradients.data(), rates.data(), {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]});
     });
     m.def("adam_dense", [](Out &parameters, Out &first, Out &second, const In &gradients, float rate, const std::vector<float> &s) {
         nb::gil_scoped_release release;
         adam_dense(parameters.data(), first.data(), second.data(), gradients.data(), parameters.size(), rate,
-                   {s[0], s[1], s[2], s[3], s[4], 0.f, 0.f});
+                   {s[0], s[1], s[2], s[3], s[4], 0.f, 0.f, 0.f});
     });
     m.def("set_threads", [](int threads) { Pool::instance().resize(threads); });
     m.def("threads", [] { return Pool::instance().size(); });

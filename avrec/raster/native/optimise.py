@@ -70,6 +70,7 @@ def adam_rows(
     *,
     opacity_weight: float = 0.0,
     scale_weight: float = 0.0,
+    mean_size_m: float = 0.0,
 ) -> None:
     """Adam on the rows ``ids`` of packed Gaussians, in place.
 
@@ -81,6 +82,8 @@ def adam_rows(
         rates: float32 [C] learning rates.
         step: number of this step, from 1, for the bias correction.
         opacity_weight, scale_weight: regularisers, per Gaussian: weight x opacity + weight x sum of scales.
+        mean_size_m: the rate of a mean is multiplied by the Gaussian's size (geometric mean of its scales) over this,
+            within 1/4 and 4; 0 treats all alike.
 
     Raises:
         DataError: arrays of other types or shapes, or a row that does not exist.
@@ -95,7 +98,7 @@ def adam_rows(
     check_array("Rates", rates, np.float32, (parameters.shape[1],))
     if len(ids) and int(ids.max()) >= len(parameters):
         raise DataError(f"Row {int(ids.max())} does not exist: there are {len(parameters)}.")
-    settings = [BETA1, BETA2, EPSILON, 1 - BETA1**step, 1 - BETA2**step, opacity_weight, scale_weight]
+    settings = [BETA1, BETA2, EPSILON, 1 - BETA1**step, 1 - BETA2**step, opacity_weight, scale_weight, mean_size_m]
     kernel().adam(parameters, *moments, ids, gradients, rates, settings)
 
 
