@@ -56,10 +56,10 @@ class ReconstructionConfig:
     most_points: int = 60_000
     sh_degree: int = 1
     sh_from: float = 0.15
-    levels: tuple[tuple[float, int], ...] = ((0.12, 4), (0.4, 2), (1.0, 1))
+    levels: tuple[tuple[float, int], ...] = ((0.06, 4), (0.3, 2), (1.0, 1))
     ssim_weight: float = 0.2
-    rate_scale: float = 3.0
-    mean_rate: tuple[float, float] = (4e-3, 4e-5)
+    rate_scale: float = 5.0
+    mean_rate: tuple[float, float] = (8e-3, 8e-5)
     mean_size_m: float = 0.05
     decay_from: float = 0.5
     decay: float = 0.1
