@@ -39,6 +39,8 @@ class ReconstructionConfig:
         opacity_weight, scale_weight: regularisers, divided by the number of Gaussians.
         sky_size: texels along an edge of the sky's cubemap.
         sky_pull: how strongly Gaussians are thinned out where the sky behind them explains the picture; 0 is off.
+        depth_weight: of the mean relative error against the lidar, where there is one; 0 is off.
+        depth_every: steps from one that looks at the depth to the next.
         refine_poses: correct ego poses and extrinsics.
         pose_from: pose correction starts at this fraction.
         pose_every: steps from one with pose gradients, which cost a sixth of a step, to the next.
@@ -74,6 +76,8 @@ class ReconstructionConfig:
     scale_weight: float = 0.01
     sky_size: int = 64
     sky_pull: float = 0.04
+    depth_weight: float = 0.1
+    depth_every: int = 2
     refine_poses: bool = True
     pose_from: float = 0.05
     pose_every: int = 2

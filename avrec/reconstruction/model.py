@@ -97,8 +97,10 @@ class LayeredModel:
         return wanted
 
     def note_demand(self, ids: NDArray[np.uint32], gradients: Float32) -> None:
-        """Add up how strongly a picture pulls at the means, in units of the Gaussians' sizes: where one Gaussian is
-        pulled hard, the picture wants more of them."""
+        """Add up how strongly a picture pulls at the means, in units of the Gaussians' sizes.
+
+        Where one Gaussian is pulled hard, the picture wants more of them.
+        """
         pull = np.sqrt(np.einsum("nc,nc->n", gradients[:, :3], gradients[:, :3]))
         self.demand[ids] += pull * np.exp(self.packed[ids, 7:10].max(axis=1))
 

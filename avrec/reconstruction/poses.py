@@ -118,6 +118,15 @@ class PoseCorrection:
         # Mountings are known better than poses: a pull to the recorded ones also fixes what both could explain.
         pull = 1e-2 * offset * np.r_[np.ones(3), np.full(3, 1 / METRES_PER_RADIAN**2)]
         self._adam(f"camera:{step.camera}", offset, np.r_[twist, shift] + pull, None, 0.3 * rate)
+        self._centre_mountings()
+
+    def _centre_mountings(self) -> None:
+        """Take out what all mountings moved by together: the ego's path explains that just as well."""
+        turns = {name: mounting[:3, :3] for name, mounting in self.mounting.items()}
+        for part in (slice(0, 3), slice(3, 6)):
+            common = sum(turns[name] @ offset[part] for name, offset in self.offsets.items()) / len(self.offsets)
+            for name, offset in self.offsets.items():
+                offset[part] -= turns[name].T @ common
 
     def _smooth(self, gradient: Float64) -> None:
         if self._smoothness <= 0 or len(self.values) < 3:

@@ -32,6 +32,7 @@ from avrec.reconstruction.checks import (
 )
 from avrec.reconstruction.config import ReconstructionConfig, checked
 from avrec.reconstruction.config import preset as preset_of
+from avrec.reconstruction.depths import picture_depths
 from avrec.reconstruction.model import LayeredModel, start_model
 from avrec.reconstruction.pictures import load_pictures
 from avrec.reconstruction.points import InitialPoints, initial_points
@@ -125,6 +126,9 @@ def reconstruct(
         points = initial_points(
             drive, held_out, seed=seed, max_points=config.most_points, downscale=max(1, downscale), progress=progress
         )
+    depths = (
+        picture_depths(drive, held_out, moving, downscale=downscale, progress=progress) if config.depth_weight else {}
+    )
     sky = first_sky(pictures, dict(drive.cameras), drive.ego, size=config.sky_size)
     trainer = Trainer(
         model=start_model(points, moving, list(drive.cameras), sky, config),
@@ -134,6 +138,7 @@ def reconstruct(
             smoothness=config.pose_smoothness,
         ),
         pictures=pictures,
+        depths=depths,
         config=config,
         rng=np.random.default_rng(seed),
     )

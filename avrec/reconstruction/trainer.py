@@ -7,7 +7,7 @@ pose, and moves each with Adam. What changes over time is a function of the frac
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from avrec.raster.native import NativeRasterizer
 from avrec.raster.native.optimise import BETA1, BETA2, PhotometricLoss, adam_dense, adam_rows
 from avrec.raster.view import RasterSettings, View
 from avrec.reconstruction.config import ReconstructionConfig
+from avrec.reconstruction.depths import PictureDepth, depth_gradient
 from avrec.reconstruction.model import LayeredModel
 from avrec.reconstruction.pictures import Picture, PictureAtSize
 from avrec.reconstruction.poses import PoseCorrection, PoseStep
@@ -57,6 +58,7 @@ class Trainer:
         model: what is optimised.
         poses: pose correction; used, and refined if the configuration says so.
         pictures: what to learn from.
+        depths: lidar depth by (camera, timestamp_us), of the pictures that have one.
         config: constants.
         rng: source of all draws.
         iteration: steps taken.
@@ -71,6 +73,7 @@ class Trainer:
     iteration: int = 0
     spent_s: float = 0.0
     queue: list[int] = field(default_factory=list)
+    depths: Mapping[tuple[str, int], PictureDepth] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._rasterizer = NativeRasterizer()
@@ -112,7 +115,8 @@ class Trainer:
             model.packed[:count], view, body=model.body[:count], sh_coefficients=harmonics, settings=SETTINGS
         )
         sky = raster.sky(model.sky)
-        out = raster.forward(sky)
+        depth = self._depth_of(picture)
+        out = raster.forward(sky, depth=depth is not None)
 
         # 2. Compare.
         loss, v_rgb, v_color = self._loss(out["rgb"], seen.image, model.colors[picture.camera], seen.weight)
@@ -121,7 +125,11 @@ class Trainer:
         due = self.iteration % config.pose_every == 0
         refine_poses = config.refine_poses and due and progress >= config.pose_from
         v_alpha = self._clear_sky(sky, seen, pose, model.colors[picture.camera])
-        ids, gradients, lines = raster.backward(v_rgb, v_alpha=v_alpha, pose=refine_poses)
+        v_depth = None
+        if depth is not None:
+            pull = depth_gradient(depth, out["alpha"], out["depth_sum"], weight=config.depth_weight)
+            v_depth, v_alpha = pull.v_depth, pull.v_alpha if v_alpha is None else v_alpha + pull.v_alpha
+        ids, gradients, lines = raster.backward(v_rgb, v_alpha=v_alpha, v_depth=v_depth, pose=refine_poses)
         self.iteration += 1
         model.note_demand(ids, gradients)
         speed = self._speed(progress)
@@ -145,6 +153,12 @@ class Trainer:
                 model.shake(self._mean_rate(progress) * config.noise, self.rng)
         psnr = _psnr(out["rgb"], seen, model.colors[picture.camera])
         return StepReport(self.iteration, progress, loss, psnr, model.count, visible)
+
+    def _depth_of(self, picture: Picture) -> PictureDepth | None:
+        """What to hold the depth of this step against, on the steps that do without pose gradients."""
+        if self.config.depth_weight <= 0 or self.iteration % self.config.depth_every != self.config.depth_every - 1:
+            return None
+        return self.depths.get((picture.camera, picture.timestamp_us))
 
     def _next_picture(self, progress: float) -> tuple[Picture, PictureAtSize]:
         divisor = self.config.divisor(progress)

@@ -15,7 +15,7 @@ from avrec.progress import NO_PROGRESS, Progress
 from avrec.reconstruction.points.boxes import alive, into_box
 from avrec.reconstruction.points.voxels import thin_to_budget
 
-__all__ = ["LidarCloud", "accumulate_lidar", "thin"]
+__all__ = ["LidarCloud", "accumulate_lidar", "static_and_boxed", "thin"]
 
 Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -98,6 +98,18 @@ def accumulate_lidar(
     boxed = {name: _thin_evenly(_join(clouds), actor_budget) for name, clouds in actors.items()}
     progress.finish(f"{len(kept)} static points")
     return kept, boxed
+
+
+def static_and_boxed(drive: Drive, sweep: LidarSweep, moving: Sequence[Track]) -> tuple[Float64, list[Float64]]:
+    """Returns of one sweep that belong to nothing moving, in the world, and those of each actor, in its box; [N, 3]."""
+    cloud = _sweep(drive, sweep)
+    free = np.ones(len(cloud), dtype=bool)
+    boxed = []
+    for track in moving:
+        inside, local = _inside(track, cloud)
+        free[inside] = False
+        boxed.append(local)
+    return cloud.xyz[free], boxed
 
 
 def thin(cloud: LidarCloud, path: cKDTree, *, budget: int) -> LidarCloud:
