@@ -81,7 +81,7 @@ class ReconstructionConfig:
     refine_poses: bool = True
     pose_from: float = 0.05
     pose_every: int = 2
-    pose_rate: float = 3e-4
+    pose_rate: float = 6e-4
     pose_smoothness: float = 1e-3
     appearance: bool = True
     model_shutter: bool = True
