@@ -44,7 +44,7 @@ class View:
 
 @dataclass(frozen=True)
 class RasterSettings:
-    """Constants of 3DGUT (shared/reference values: 3dgrut's unscented alpha, gsplat's thresholds).
+    """Constants of 3DGUT: 3dgrut's unscented alpha, gsplat's thresholds.
 
     Attributes:
         near_m: Gaussians whose centre is nearer (camera z; Euclidean for f-theta) are dropped.
