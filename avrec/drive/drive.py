@@ -25,6 +25,10 @@ Int64 = NDArray[np.int64]
 UInt8 = NDArray[np.uint8]
 
 
+TRACK_SLACK_US = 50_000
+"""An actor stays in the picture this long outside its track: half a period of the usual 10 Hz annotation."""
+
+
 @dataclass(frozen=True)
 class CameraSensor:
     """One camera of the rig.
@@ -121,6 +125,11 @@ class Track:
     label: str
     size_m: Float64
     world_from_box: Trajectory
+
+    def covers(self, time_us: float) -> bool:
+        """Whether the actor is there at a time, give or take :data:`TRACK_SLACK_US`."""
+        first, last = self.world_from_box.span_us
+        return first - TRACK_SLACK_US <= time_us <= last + TRACK_SLACK_US
 
     @cached_property
     def moving(self) -> bool:

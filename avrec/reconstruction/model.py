@@ -73,7 +73,6 @@ class LayeredModel:
         moved = relocate(self.packed[: self.count], self.body[: self.count], rng, demand)
         self._restart(moved)
         shares = self._shares(config)
-        more = sum(shares.values())
         grown = grow(self.packed, self.count, self.body[: self.count], shares, rng, demand)
         if len(grown.targets):
             self.body[grown.targets] = self.body[grown.sources]
@@ -81,7 +80,7 @@ class LayeredModel:
             self._restart(grown)
             self.sort()
         self.demand[:] = 0
-        return len(moved.targets) + min(more, len(grown.targets))
+        return len(moved.targets) + len(grown.targets)
 
     def _shares(self, config: ReconstructionConfig) -> dict[int, int]:
         """New rows per body: the same relative growth for all, actors capped, the static layer taking what is left."""

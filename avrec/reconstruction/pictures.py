@@ -105,9 +105,7 @@ class Picture:
     def _place(self, times_us: Float64) -> Float64:
         poses = np.zeros((len(self._actors), len(times_us), 4, 4))
         for index, track in enumerate(self._actors):
-            first, last = track.world_from_box.span_us
-            # Half a period of 10 Hz annotation beyond its track an actor is still there.
-            if first - 50_000 <= self.mid_time_us <= last + 50_000:
+            if track.covers(self.mid_time_us):
                 poses[index] = track.world_from_box.at(times_us, outside="extrapolate")
             else:
                 poses[index] = np.eye(4)

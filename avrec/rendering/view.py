@@ -21,9 +21,6 @@ Float64 = NDArray[np.float64]
 EGO_SLACK_US = 500_000
 """A picture may be asked for this long before or after the recorded path; the path is extrapolated there."""
 
-TRACK_SLACK_US = 50_000
-"""An actor stays in the picture this long outside its track: half a period of the usual 10 Hz annotation."""
-
 
 class Rig(Protocol):
     """What a view needs of a Scene or a Drive."""
@@ -103,13 +100,8 @@ def middle_us(sensor: CameraSensor, time_us: int) -> float:
 
 
 def present_actors(tracks: Sequence[Track], time_us: float) -> tuple[str, ...]:
-    """Ids of the tracks that cover a time, give or take :data:`TRACK_SLACK_US`, in the order given."""
-    kept = []
-    for track in tracks:
-        first, last = track.world_from_box.span_us
-        if first - TRACK_SLACK_US <= time_us <= last + TRACK_SLACK_US:
-            kept.append(track.id)
-    return tuple(kept)
+    """Ids of the tracks that cover a time (`Track.covers`), in the order given."""
+    return tuple(track.id for track in tracks if track.covers(time_us))
 
 
 def sensor_named(cameras: Mapping[str, CameraSensor], camera: str) -> CameraSensor:

@@ -222,7 +222,7 @@ struct Frustum {
     float normal[4][3];
 };
 
-inline Frustum frustum_of(const View &view, const float *tangents) {
+inline Frustum frustum_of(const float *tangents) {
     Frustum f;
     f.use = tangents[0] < tangents[1];
     if (!f.use) return f;
@@ -231,7 +231,6 @@ inline Frustum frustum_of(const View &view, const float *tangents) {
         const float n = std::sqrt(raw[i][0] * raw[i][0] + raw[i][1] * raw[i][1] + raw[i][2] * raw[i][2]);
         for (int j = 0; j < 3; ++j) f.normal[i][j] = raw[i][j] / n;
     }
-    (void)view;
     return f;
 }
 
@@ -401,7 +400,7 @@ inline void project_all(Frame &f, const float *tangents) {
     constexpr int kChunk = 2048;
     const int chunks = (f.count + kChunk - 1) / kChunk;
     f.candidates.reserve(f.count), f.ids.reserve(f.count), f.depth.reserve(f.count), f.found.reserve(f.count);
-    const Frustum frustum = frustum_of(f.view, tangents);
+    const Frustum frustum = frustum_of(tangents);
     std::vector<int> kept(chunks);
     Pool::instance().run(chunks, [&](int c, int) {
         kept[c] = project_chunk(f, frustum, c * kChunk, std::min(f.count, (c + 1) * kChunk));

@@ -89,7 +89,16 @@ inline vf reciprocal(vf x) {
 #endif
 }
 
-// 2^x for x in about [-120, 0]; relative error 1e-7 (degree-5 Chebyshev fit on [-1/2, 1/2]).
+// 2^f for f in [-1/2, 1/2]; relative error 1e-7 (degree-5 Chebyshev fit).
+inline vf exp2_part(vf f) {
+    vf p = 0.0013400433f * f + 0.0096760374f;
+    p = p * f + 0.055503272f;
+    p = p * f + 0.24022107f;
+    p = p * f + 0.6931472f;
+    return p * f + 1.0000001f;
+}
+
+// 2^x for x in about [-120, 0].
 inline vf exp2_negative(vf x) {
 #if defined(__AVX512F__)
     const vf whole = (vf)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -98,11 +107,7 @@ inline vf exp2_negative(vf x) {
     const vi n = truncate(x - 0.5f);
     const vf f = x - to_float(n);
 #endif
-    vf p = 0.0013400433f * f + 0.0096760374f;
-    p = p * f + 0.055503272f;
-    p = p * f + 0.24022107f;
-    p = p * f + 0.6931472f;
-    p = p * f + 1.0000001f;
+    const vf p = exp2_part(f);
 #if defined(__AVX512F__)
     return (vf)_mm512_scalef_ps((__m512)p, (__m512)whole);
 #else
@@ -115,11 +120,7 @@ inline vf exp(vf x) {
     x = min(max(x * 1.44269504f, splat(-120.f)), splat(120.f));
     const vi n = truncate(x + select(less(x, vf{}), splat(-0.5f), splat(0.5f)));
     const vf f = x - to_float(n);
-    vf p = 0.0013400433f * f + 0.0096760374f;
-    p = p * f + 0.055503272f;
-    p = p * f + 0.24022107f;
-    p = p * f + 0.6931472f;
-    p = p * f + 1.0000001f;
+    const vf p = exp2_part(f);
     return (vf)((vu)p + ((vu)n << 23));
 }
 
