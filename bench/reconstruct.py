@@ -36,18 +36,26 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.case:
         cases = [case for case in cases if any(part in case.name for part in chosen.case)]
     chosen.out.mkdir(parents=True, exist_ok=True)
-    results = []
+    results: list[dict[str, Any]] = []
+    failed: list[str] = []
     for case in cases:
         print(f"{case.name} ...", flush=True)
-        results.append(_run(case, chosen.out, chosen.budget))
+        try:
+            results.append(_run(case, chosen.out, chosen.budget))
+        except subprocess.CalledProcessError:
+            failed.append(case.name)
+            print(f"{case.name} failed", flush=True)
+            continue
         report = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "results": results}
         (chosen.out / "reconstruct.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    if not results:
+        return 1
     _print_table(results)
     _plot(results, chosen.out / "reconstruct.png")
     missed = [path for result in results for path, _, _, met in bars(result) if not met]
     if chosen.budget is None:
         missed += [what for what, gained, least in gains(results) if gained < least]
-    return 1 if missed else 0
+    return 1 if missed or failed else 0
 
 
 def bars(result: dict[str, Any]) -> list[tuple[str, float, float | None, bool]]:

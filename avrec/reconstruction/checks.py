@@ -76,12 +76,14 @@ def check_choices(device: str, shutter: str) -> None:
     """Refuse words that mean nothing.
 
     Raises:
-        AvrecError: see above.
+        AvrecError: see above, or no GPU to run on.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise AvrecError(f"Unknown device '{device}'. Use auto, cpu or cuda.")
     if device == "cuda":
-        logger.warning("Optimising on a GPU is not supported yet: this runs on the CPU.")
+        from avrec.raster.gsplat_adapter import require_gsplat
+
+        require_gsplat()
     if shutter not in ("model", "ignore"):
         raise AvrecError(f"Unknown treatment of the shutter '{shutter}'. Use model or ignore.")
 

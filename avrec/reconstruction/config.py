@@ -39,7 +39,9 @@ class ReconstructionConfig:
         opacity_weight, scale_weight: regularisers, divided by the number of Gaussians.
         sky_size: texels along an edge of the sky's cubemap.
         sky_pull: how strongly Gaussians are thinned out where the sky behind them explains the picture; 0 is off.
+        ground_pull: how strongly pixels below the horizon are made opaque; 0 is off.
         depth_weight: of the mean relative error against the lidar, where there is one; 0 is off.
+        solid_pull: how strongly pixels with a lidar return are made opaque; 0 is off.
         depth_every: steps from one that looks at the depth to the next.
         refine_poses: correct ego poses and extrinsics.
         pose_from: pose correction starts at this fraction.
@@ -54,7 +56,7 @@ class ReconstructionConfig:
     budget_s: float = 300.0
     iterations: int | None = None
     seed: int = 0
-    most_gaussians: int = 120_000
+    most_gaussians: int = 160_000
     most_points: int = 60_000
     sh_degree: int = 1
     sh_from: float = 0.15
@@ -76,12 +78,14 @@ class ReconstructionConfig:
     scale_weight: float = 0.01
     sky_size: int = 64
     sky_pull: float = 0.04
+    ground_pull: float = 0.02
     depth_weight: float = 0.1
+    solid_pull: float = 0.02
     depth_every: int = 2
     refine_poses: bool = True
     pose_from: float = 0.05
     pose_every: int = 2
-    pose_rate: float = 6e-4
+    pose_rate: float = 3e-4
     pose_smoothness: float = 1e-3
     appearance: bool = True
     model_shutter: bool = True

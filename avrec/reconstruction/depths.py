@@ -84,12 +84,19 @@ def picture_depths(
     return depths
 
 
-def depth_gradient(depth: PictureDepth, alpha: Float32, depth_sum: Float32, *, weight: float) -> DepthGradient:
-    """Gradient of ``weight`` times the mean of ``|d / z - 1|`` over the returns, d = depth_sum / alpha."""
+def depth_gradient(
+    depth: PictureDepth, alpha: Float32, depth_sum: Float32, *, weight: float, solid: float = 0.0
+) -> DepthGradient:
+    """Gradient of ``weight`` times the mean of ``|d / z - 1|`` over the returns, d = depth_sum / alpha.
+
+    What the lidar met is opaque: ``solid`` times ``1 - alpha`` of its pixels, as a part of a mean over all pixels, adds
+    to that.
+    """
     height, width = alpha.shape
     v_alpha, v_depth = np.zeros_like(alpha), np.zeros_like(alpha)
     x = np.minimum((depth.place[:, 0] * width).astype(np.int64), width - 1)
     y = np.minimum((depth.place[:, 1] * height).astype(np.int64), height - 1)
+    v_alpha[y, x] -= np.float32(solid / alpha.size)
     a = alpha[y, x]
     mean = depth_sum[y, x] / np.maximum(a, 1e-6)
     miss = mean / depth.distance_m - 1

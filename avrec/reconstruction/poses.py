@@ -1,12 +1,14 @@
 """Pose refinement: a correction of the ego's pose at every recorded moment and of each camera's mounting.
 
-The corrected pose of line l is ``W_l C(t_l) X K``: recorded world_from_rig, ego correction in the rig frame (linear in
-time between knots), recorded rig_from_camera, mounting correction in the camera frame. Corrections are six numbers,
-rotation vector then translation, with ``C = [exp(phi), rho]``.
+The corrected pose of line l is ``W_l C(t_l) X K``: recorded world_from_rig, ego correction in the rig frame,
+recorded rig_from_camera, mounting correction in the camera frame. Corrections are six numbers,
+rotation vector then translation, with ``C = [exp(phi), rho]``. In time C is constant about each knot (see `HOLD_US`)
+and linear in between.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +16,13 @@ from numpy.typing import NDArray
 
 from avrec.geometry import Trajectory, exp_so3, transform_from
 
-__all__ = ["PoseCorrection", "PoseStep"]
+__all__ = ["PoseCorrection", "PoseStep", "between_knots"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
+HOLD_US = 16_000.0
+"""A recorded pose is off as a whole: its correction holds this long before and after it, about a readout in all."""
 METRES_PER_RADIAN = 5.0
 """A learning rate of r radians goes with one of 5 r metres: what moves a pixel at 5 m by as much."""
 
@@ -36,6 +40,22 @@ class PoseStep:
     camera: str
 
 
+def between_knots(knots_us: Int64, times_us: Float64) -> tuple[Int64, Int64, Float64]:
+    """Knots before and after each time [L], and the weight of the later one; see `HOLD_US`."""
+    if len(knots_us) == 1:
+        zero = np.zeros(len(times_us), np.int64)
+        return zero, zero, np.zeros(len(times_us))
+    low = np.clip(np.searchsorted(knots_us, times_us, side="right") - 1, 0, len(knots_us) - 2)
+    gap = knots_us[low + 1] - knots_us[low]
+    hold = _hold_us(gap)
+    share = np.clip((times_us - knots_us[low] - hold) / (gap - 2 * hold), 0.0, 1.0)
+    return low, low + 1, share
+
+
+def _hold_us(gap_us: Int64) -> Float64:
+    return np.asarray(np.minimum(HOLD_US, 0.45 * gap_us))
+
+
 class PoseCorrection:
     """Knots of the ego's correction, one per recorded moment, and a correction per camera."""
 
@@ -45,22 +65,26 @@ class PoseCorrection:
         self.values = np.zeros((len(self.knots_us), 6))
         self.offsets = {name: np.zeros(6) for name in cameras}
         self._smoothness = smoothness
+        self._start = np.zeros_like(self.values)
         self._moments = {key: np.zeros((2, *np.shape(value))) for key, value in self._parameters().items()}
         self._steps = {key: np.zeros(np.shape(value)[:-1], np.int64) for key, value in self._parameters().items()}
+
+    def begin_at(self, ego: Float64, offsets: Mapping[str, Float64]) -> None:
+        """Take over corrections found otherwise: float64 [K, 6] of the knots and [6] of each camera.
+
+        Smoothness is asked of what is added to them: they may hold the independent errors of each moment.
+        """
+        self.values[:] = self._start[:] = ego
+        for name, offset in offsets.items():
+            self.offsets[name][:] = offset
 
     def _parameters(self) -> dict[str, Float64]:
         return {"ego": self.values, **{f"camera:{name}": value for name, value in self.offsets.items()}}
 
     def at(self, times_us: Float64) -> tuple[Float64, Int64, Float64]:
         """Ego correction float64 [L, 4, 4] at some times, with the knots and weights it comes from."""
-        if len(self.knots_us) == 1:
-            low, share = np.zeros(len(times_us), np.int64), np.zeros(len(times_us))
-            value = self.values[low]
-        else:
-            low = np.clip(np.searchsorted(self.knots_us, times_us, side="right") - 1, 0, len(self.knots_us) - 2)
-            gap = self.knots_us[low + 1] - self.knots_us[low]
-            share = np.clip((times_us - self.knots_us[low]) / gap, 0.0, 1.0)
-            value = (1 - share)[:, None] * self.values[low] + share[:, None] * self.values[low + 1]
+        low, high, share = between_knots(self.knots_us, times_us)
+        value = (1 - share)[:, None] * self.values[low] + share[:, None] * self.values[high]
         return transform_from(exp_so3(value[:, :3]), value[:, 3:]), low, share
 
     def rig_from_camera(self, camera: str) -> Float64:
@@ -71,7 +95,9 @@ class PoseCorrection:
     def corrected(self, ego: Trajectory) -> Trajectory:
         """The ego's path with the correction applied at its own knots and at the correction's."""
         first, last = ego.span_us
-        inside = self.knots_us[(self.knots_us >= first) & (self.knots_us <= last)]
+        hold = _hold_us(np.diff(self.knots_us)).astype(np.int64)
+        corners = np.concatenate([self.knots_us, self.knots_us[:-1] + hold, self.knots_us[1:] - hold])
+        inside = corners[(corners >= first) & (corners <= last)]
         times = np.unique(np.concatenate([ego.timestamps_us, inside]))
         return Trajectory(times, ego.at(times) @ self.at(times.astype(np.float64))[0])
 
@@ -131,8 +157,8 @@ class PoseCorrection:
     def _smooth(self, gradient: Float64) -> None:
         if self._smoothness <= 0 or len(self.values) < 3:
             return
-        bend = self.values[:-2] - 2 * self.values[1:-1] + self.values[2:]
-        bend = bend * self._smoothness
+        added = self.values - self._start
+        bend = (added[:-2] - 2 * added[1:-1] + added[2:]) * self._smoothness
         gradient[:-2] += bend
         gradient[1:-1] -= 2 * bend
         gradient[2:] += bend

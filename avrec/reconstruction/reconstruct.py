@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from avrec.drive import Drive, Track
 from avrec.errors import AvrecError, OutputError
 from avrec.progress import NO_PROGRESS, Progress
+from avrec.raster.native import NativeRasterizer
 from avrec.reconstruction import checkpoint
+from avrec.reconstruction.alignment import PoseAlignment, align_poses, aligned_drive
 from avrec.reconstruction.checks import (
     check_choices,
     check_size,
@@ -40,6 +42,9 @@ from avrec.reconstruction.poses import PoseCorrection
 from avrec.reconstruction.sky import first_sky
 from avrec.reconstruction.trainer import StepReport, Trainer
 from avrec.scene import Scene
+
+if TYPE_CHECKING:  # it needs torch, which takes a second to import
+    from avrec.raster.autograd_rasterizer import AutogradRasterizer
 
 __all__ = ["reconstruct"]
 
@@ -81,7 +86,7 @@ def reconstruct(
         downscale: recorded pixels per working pixel.
         holdout: keep every N-th frame of each camera out of everything; 0 keeps none.
         preset: ``"fast"``, ``"balanced"`` or ``"best"``.
-        device: ``"cpu"``, ``"cuda"`` (through gsplat) or whatever is there.
+        device: ``"cpu"``, ``"cuda"`` (through gsplat; without photometric pose refinement) or ``"auto"``, the CPU.
         seed: of everything random.
         resume: go on from the checkpoint of ``output``, and replace what an interrupted run has written there.
         overwrite: replace an ``output`` that exists.
@@ -122,25 +127,35 @@ def reconstruct(
     pictures = load_pictures(
         drive, held_out, moving, downscale=downscale, rolling=config.model_shutter, progress=progress
     )
+    working = max(1, downscale)
+    alignment, aligned = None, drive
+    if config.refine_poses and config.model_shutter:
+        alignment = align_poses(drive, held_out, moving, downscale=working, progress=progress)
+        aligned = aligned_drive(drive, alignment)
     if points is None:
         points = initial_points(
-            drive, held_out, seed=seed, max_points=config.most_points, downscale=max(1, downscale), progress=progress
-        )
-    depths = (
-        picture_depths(drive, held_out, moving, downscale=downscale, progress=progress) if config.depth_weight else {}
+            aligned, held_out, seed=seed, max_points=config.most_points, downscale=working,
+            keypoints=alignment.keypoints if alignment else None, progress=progress,
+        )  # fmt: skip
+    depths = {}
+    if config.depth_weight or config.solid_pull:
+        depths = picture_depths(aligned, held_out, moving, downscale=downscale, progress=progress)
+    sky = first_sky(pictures, dict(aligned.cameras), aligned.ego, size=config.sky_size)
+    poses = PoseCorrection(
+        np.array([picture.mid_time_us for picture in pictures], np.int64),
+        {name: sensor.rig_from_camera for name, sensor in drive.cameras.items()},
+        smoothness=config.pose_smoothness,
     )
-    sky = first_sky(pictures, dict(drive.cameras), drive.ego, size=config.sky_size)
+    if alignment is not None:
+        poses.begin_at(alignment.ego, alignment.mountings)
     trainer = Trainer(
         model=start_model(points, moving, list(drive.cameras), sky, config),
-        poses=PoseCorrection(
-            np.array([picture.mid_time_us for picture in pictures], np.int64),
-            {name: sensor.rig_from_camera for name, sensor in drive.cameras.items()},
-            smoothness=config.pose_smoothness,
-        ),
+        poses=poses,
         pictures=pictures,
         depths=depths,
         config=config,
         rng=np.random.default_rng(seed),
+        rasterizer=_rasterizer(device),
     )
     if stored is not None:
         checkpoint.restore(stored, trainer)
@@ -148,7 +163,7 @@ def reconstruct(
 
     # 2. Optimise.
     def scene_now() -> Scene:
-        about = _source(drive, config, downscale, holdout, trainer, initialised_s, points)
+        about = _source(drive, config, downscale, holdout, trainer, initialised_s, points, alignment)
         return _scene(drive, held_out, trainer.model, trainer.poses, moving, about)
 
     interrupted = _optimise(trainer, kept, fingerprint, progress, observer, scene_now)
@@ -167,6 +182,16 @@ def reconstruct(
         else:
             checkpoint.discard(kept)
     return scene
+
+
+def _rasterizer(device: str) -> NativeRasterizer | AutogradRasterizer:
+    if device != "cuda":
+        return NativeRasterizer()
+    from avrec.raster.autograd_rasterizer import AutogradRasterizer
+    from avrec.raster.gsplat_adapter import rasterize_cuda
+
+    logger.warning("gsplat has no gradient by poses: they are aligned to the pictures' keypoints only.")
+    return AutogradRasterizer(rasterize_cuda)
 
 
 def _optimise(
@@ -283,6 +308,7 @@ def _source(
     trainer: Trainer,
     initialised_s: float,
     points: InitialPoints,
+    alignment: PoseAlignment | None,
 ) -> dict[str, Any]:
     import torch
 
@@ -301,6 +327,13 @@ def _source(
         "initial_points": {
             "static": len(points.xyz),
             "actors": sum(len(actor.xyz) for actor in points.actors.values()),
+        },
+        "alignment": None
+        if alignment is None
+        else {
+            "points": alignment.points,
+            "recorded_miss_px": round(alignment.before_px, 3) if alignment.points else None,
+            "aligned_miss_px": round(alignment.after_px, 3) if alignment.points else None,
         },
         "kernel": {"instruction_set": instruction_set(), "threads": threads()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},

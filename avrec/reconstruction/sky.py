@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive import CameraSensor
-from avrec.gaussians.sky import sky_taps
+from avrec.gaussians.sky import sky_directions, sky_taps
 from avrec.geometry import Camera, Trajectory
 from avrec.raster.native.lens import ray_table
 from avrec.reconstruction.pictures import Picture
 
-__all__ = ["first_sky", "sky_pull"]
+__all__ = ["below_horizon", "first_sky", "sky_pull"]
 
 Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -56,12 +56,32 @@ def first_sky(
     return np.ascontiguousarray(texels.reshape(6, size, size, 3), dtype=np.float32)
 
 
-def sky_pull(sky: Float32, image: UInt8, model: Camera, rotation: Float64, color: Float64, weight: float) -> Float32:
-    """Gradient by alpha that thins out Gaussians where the sky alone looks like the picture.
+def below_horizon(size: int) -> NDArray[np.bool_]:
+    """Texels of a cubemap that only rays to the ground meet, bool [6, S, S].
 
-    Without it nothing decides between a sky and a blue Gaussian before it, and the first to be there stays: floating
-    points that only show from beside the path. What is solid has texture or moves against the sky, so its own
-    gradient is stronger.
+    They are not optimised: a sky that took on the colours of the road would let the road go transparent.
+    """
+    return np.asarray(sky_directions(size)[..., 2] < -HORIZON - 2.0 / size, dtype=np.bool_)
+
+
+def sky_pull(
+    sky: Float32,
+    image: UInt8,
+    model: Camera,
+    rotation: Float64,
+    color: Float64,
+    *,
+    sky_weight: float,
+    ground_weight: float,
+) -> Float32:
+    """Gradient by alpha that thins out Gaussians where the sky alone looks like the picture, and fills the ground.
+
+    Below the horizon there is no sky, so what is seen there is solid. A road that lets the sky shine through looks
+    right from the path and wrong beside it.
+
+    Without the pull above the horizon nothing decides between a sky and a blue Gaussian before it, and the first to be
+    there stays: floating points that only show from beside the path. What is solid has texture or moves against the
+    sky, so its own gradient is stronger.
 
     Args:
         sky: float32 [H, W, 3], the sky behind each pixel.
@@ -69,15 +89,18 @@ def sky_pull(sky: Float32, image: UInt8, model: Camera, rotation: Float64, color
         model: camera of this size.
         rotation: float64 [3, 3] world_from_camera in the middle of the shutter.
         color: float64 [3, 4] colour correction of the camera.
-        weight: of a pixel that looks the same, against a loss that is a mean over pixels.
+        sky_weight: of a pixel that looks the same, against a loss that is a mean over pixels.
+        ground_weight: of a pixel below the horizon, likewise.
 
     Returns:
         float32 [H, W].
     """
-    above = np.flatnonzero(ray_table(model) @ rotation[2].astype(np.float32) > HORIZON)
+    elevation = ray_table(model) @ rotation[2].astype(np.float32)
+    above = np.flatnonzero(elevation > HORIZON)
     difference = sky.reshape(-1, 3)[above] @ color[:, :3].T.astype(np.float32) + color[:, 3].astype(np.float32)
     difference -= image.reshape(-1, 3)[above] * np.float32(1 / 255)
     pull = np.zeros(image.shape[:2], np.float32)
     likeness = np.exp(np.einsum("nc,nc->n", difference, difference) * np.float32(-0.5 / _LIKENESS**2))
-    pull.reshape(-1)[above] = likeness * np.float32(weight / pull.size)
+    pull.reshape(-1)[above] = likeness * np.float32(sky_weight / pull.size)
+    pull.reshape(-1)[np.ravel(elevation < -HORIZON)] = -np.float32(ground_weight / pull.size)
     return pull

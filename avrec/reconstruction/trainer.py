@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,10 @@ from avrec.reconstruction.depths import PictureDepth, depth_gradient
 from avrec.reconstruction.model import LayeredModel
 from avrec.reconstruction.pictures import Picture, PictureAtSize
 from avrec.reconstruction.poses import PoseCorrection, PoseStep
-from avrec.reconstruction.sky import sky_pull
+from avrec.reconstruction.sky import below_horizon, sky_pull
+
+if TYPE_CHECKING:  # it needs torch, which takes a second to import
+    from avrec.raster.autograd_rasterizer import AutogradRasterizer
 
 __all__ = ["StepReport", "Trainer"]
 
@@ -63,6 +67,7 @@ class Trainer:
         rng: source of all draws.
         iteration: steps taken.
         spent_s: seconds spent in steps, over all sessions.
+        rasterizer: what renders; poses are only refined where it has gradients of them.
     """
 
     model: LayeredModel
@@ -74,11 +79,12 @@ class Trainer:
     spent_s: float = 0.0
     queue: list[int] = field(default_factory=list)
     depths: Mapping[tuple[str, int], PictureDepth] = field(default_factory=dict)
+    rasterizer: NativeRasterizer | AutogradRasterizer = field(default_factory=NativeRasterizer)
 
     def __post_init__(self) -> None:
-        self._rasterizer = NativeRasterizer()
         self._loss = PhotometricLoss(self.config.ssim_weight)
         self._divisor = 0
+        self._below = below_horizon(self.model.sky.shape[1])
 
     @property
     def progress(self) -> float:
@@ -110,7 +116,7 @@ class Trainer:
         pose = self.poses.pose(picture.camera, seen.times_us, seen.rig)
         view = View(seen.model, pose.rotation, pose.origin, seen.axis, seen.bodies)
         harmonics = 1 if progress < config.sh_from else coefficients_for_degree(config.sh_degree)
-        raster = self._rasterizer
+        raster = self.rasterizer
         visible = raster.project(
             model.packed[:count], view, body=model.body[:count], sh_coefficients=harmonics, settings=SETTINGS
         )
@@ -123,11 +129,14 @@ class Trainer:
 
         # 3. Gradients, and a step of everything.
         due = self.iteration % config.pose_every == 0
-        refine_poses = config.refine_poses and due and progress >= config.pose_from
+        refine_poses = config.refine_poses and raster.pose_gradients and due and progress >= config.pose_from
         v_alpha = self._clear_sky(sky, seen, pose, model.colors[picture.camera])
         v_depth = None
         if depth is not None:
-            pull = depth_gradient(depth, out["alpha"], out["depth_sum"], weight=config.depth_weight)
+            pull = depth_gradient(
+                depth, out["alpha"], out["depth_sum"],
+                weight=config.depth_weight, solid=config.solid_pull * config.depth_every,
+            )  # fmt: skip
             v_depth, v_alpha = pull.v_depth, pull.v_alpha if v_alpha is None else v_alpha + pull.v_alpha
         ids, gradients, lines = raster.backward(v_rgb, v_alpha=v_alpha, v_depth=v_depth, pose=refine_poses)
         self.iteration += 1
@@ -139,6 +148,7 @@ class Trainer:
             mean_size_m=config.mean_size_m,
         )  # fmt: skip
         v_sky = raster.sky_gradient(v_rgb, model.sky)
+        v_sky[self._below] = 0
         adam_dense(model.sky, (model.sky_moments[0], model.sky_moments[1]), v_sky, _SKY * speed, self.iteration)
         if config.appearance:
             self._correct_color(picture.camera, v_color, _CORRECTION * speed)
@@ -156,7 +166,7 @@ class Trainer:
 
     def _depth_of(self, picture: Picture) -> PictureDepth | None:
         """What to hold the depth of this step against, on the steps that do without pose gradients."""
-        if self.config.depth_weight <= 0 or self.iteration % self.config.depth_every != self.config.depth_every - 1:
+        if self.iteration % self.config.depth_every != self.config.depth_every - 1:
             return None
         return self.depths.get((picture.camera, picture.timestamp_us))
 
@@ -190,11 +200,14 @@ class Trainer:
     def _clear_sky(
         self, sky: Float32, seen: PictureAtSize, pose: PoseStep, color: NDArray[np.float64]
     ) -> Float32 | None:
-        """Now and then, a gradient that thins out what stands before a sky that explains the picture by itself."""
-        if self.config.sky_pull <= 0 or self.iteration % _SKY_PULL_EVERY:
+        """Now and then, a gradient by alpha that keeps the sky free of Gaussians and the ground free of sky."""
+        config = self.config
+        if max(config.sky_pull, config.ground_pull) <= 0 or self.iteration % _SKY_PULL_EVERY:
             return None
-        middle = pose.rotation[len(pose.rotation) // 2]
-        return sky_pull(sky, seen.image, seen.model, middle, color, self.config.sky_pull * _SKY_PULL_EVERY)
+        return sky_pull(
+            sky, seen.image, seen.model, pose.rotation[len(pose.rotation) // 2], color,
+            sky_weight=config.sky_pull * _SKY_PULL_EVERY, ground_weight=config.ground_pull * _SKY_PULL_EVERY,
+        )  # fmt: skip
 
     def _correct_color(self, camera: str, gradient: NDArray[np.float64], rate: float) -> None:
         color, moments = self.model.colors[camera], self.model.color_moments[camera]

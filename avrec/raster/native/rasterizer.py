@@ -28,6 +28,8 @@ class NativeRasterizer:
     Not safe to use from several threads at once.
     """
 
+    pose_gradients = True
+
     def __init__(self) -> None:
         self._kernel = kernel().Rasterizer()
         self._view: View | None = None

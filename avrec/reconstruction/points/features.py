@@ -18,7 +18,7 @@ from avrec.progress import NO_PROGRESS, Progress
 from avrec.reconstruction.points.boxes import entry_distance
 from avrec.reconstruction.points.views import TrainingView, sample_image
 
-__all__ = ["Features", "extract_features"]
+__all__ = ["Features", "Keypoints", "extract_features"]
 
 Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -59,6 +59,21 @@ class Features:
     def of(self, view: int) -> slice:
         """Rows of one view."""
         return slice(int(self.starts[view]), int(self.starts[view + 1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Keypoints:
+    """Keypoints and what matches what.
+
+    Attributes:
+        features: of all views; without descriptors once they are matched.
+        matches: int64 [M, 2] rows of ``features``.
+        likeness: float32 [M], higher is surer.
+    """
+
+    features: Features
+    matches: Int64
+    likeness: Float32
 
 
 def extract_features(

@@ -15,7 +15,7 @@ from avrec.progress import NO_PROGRESS, Progress
 from avrec.reconstruction.points.boxes import moving_tracks
 from avrec.reconstruction.points.colour import Uncoloured, colour_points
 from avrec.reconstruction.points.dense import DensePoints, dense_points
-from avrec.reconstruction.points.features import extract_features
+from avrec.reconstruction.points.features import Keypoints, extract_features
 from avrec.reconstruction.points.lidar import LidarCloud, accumulate_lidar
 from avrec.reconstruction.points.matching import candidate_pairs, key_views, match_pairs
 from avrec.reconstruction.points.shells import shell_points
@@ -89,6 +89,7 @@ def initial_points(
     seed: int,
     max_points: int,
     downscale: float = 1,
+    keypoints: Keypoints | None = None,
     progress: Progress | None = None,
 ) -> InitialPoints:
     """Points from all that a drive offers, the same for the same seed at any number of threads.
@@ -99,6 +100,7 @@ def initial_points(
         seed: of all chance.
         max_points: most static points.
         downscale: recorded pixels per working pixel.
+        keypoints: found and matched before, with the poses of this drive; they are not looked for again.
         progress: told about each stage.
 
     Raises:
@@ -120,7 +122,7 @@ def initial_points(
         actor_budget=_MOST_PER_ACTOR,
         progress=progress,
     )
-    pictured = _from_pictures(views, moving, lidar.xyz, progress)
+    pictured = _from_pictures(views, moving, lidar.xyz, keypoints, progress)
     static, rgb, found, actors = _coloured(lidar, boxed, views, moving, generator, progress)
 
     most = int(_TRIANGULATED_SHARE * max_points) if found.any() else max_points - shells
@@ -142,13 +144,19 @@ def initial_points(
 
 
 def _from_pictures(
-    views: list[TrainingView], moving: list[Track], measured: Float64, progress: Progress
+    views: list[TrainingView],
+    moving: list[Track],
+    measured: Float64,
+    keypoints: Keypoints | None,
+    progress: Progress,
 ) -> DensePoints:
     """Points from matches between the key views, and after them from dense depth where nothing was measured."""
     chosen = key_views(views)
-    fewer = chosen[:: -(-len(chosen) // _MOST_KEYPOINT_VIEWS)]
-    features = extract_features(fewer, moving, progress)
-    matched = triangulate(features, *match_pairs(features, candidate_pairs(fewer), progress=progress))
+    if keypoints is None:
+        fewer = chosen[:: -(-len(chosen) // _MOST_KEYPOINT_VIEWS)]
+        features = extract_features(fewer, moving, progress)
+        keypoints = Keypoints(features, *match_pairs(features, candidate_pairs(fewer), progress=progress))
+    matched = triangulate(keypoints.features, keypoints.matches, keypoints.likeness)
     dense = dense_points(chosen, candidate_pairs(chosen), moving, measured, progress=progress)
     order = np.argsort(dense.depth_m, kind="stable")
     return DensePoints(
