@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from avrec.geometry import Camera
 
-__all__ = ["Raster", "RasterSettings", "View"]
+__all__ = ["SCENE_SETTINGS", "Raster", "RasterSettings", "View"]
 
 Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -71,6 +71,10 @@ class RasterSettings:
     min_transmittance: float = 1e-4
     margin: float = 0.1
     inflate_bounds: float = 1.0
+
+
+SCENE_SETTINGS = RasterSettings(near_m=0.3)
+"""What scenes are optimised and rendered with: nothing nearer was ever looked at, so it must not be shown."""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, replace
 
 from avrec.errors import AvrecError
 
-__all__ = ["PRESETS", "ReconstructionConfig", "checked", "preset"]
+__all__ = ["PRESETS", "ReconstructionConfig", "affordable", "checked", "preset"]
+
+# Parameters, moments and gradients at degree 2, and the tile lists and gradients of about ten tiles per Gaussian.
+_BYTES_PER_GAUSSIAN = 2048
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class ReconstructionConfig:
         budget_s: seconds to optimise; starts after initialisation.
         iterations: optimise for this many steps instead of for a time.
         seed: of everything random.
-        most_gaussians: cap on their number, all layers together.
+        most_gaussians: cap on their number, all layers together; the machine's memory may set a lower one.
         most_points: cap on initial points.
         sh_degree: harmonics of the static layer and the actors.
         sh_from: the higher harmonics join here.
@@ -115,6 +119,19 @@ def preset(name: str, **changes: object) -> ReconstructionConfig:
     if name not in PRESETS:
         raise AvrecError(f"Unknown preset '{name}'. Use one of {', '.join(PRESETS)}.")
     return checked(replace(PRESETS[name], **changes))  # type: ignore[arg-type]
+
+
+def affordable(config: ReconstructionConfig) -> ReconstructionConfig:
+    """The same configuration with no more Gaussians than an eighth of the machine's memory holds."""
+    most = max(_physical_bytes() // 8 // _BYTES_PER_GAUSSIAN, 1000)
+    return replace(config, most_gaussians=min(config.most_gaussians, most))
+
+
+def _physical_bytes() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on every system
+        return 8 << 30
 
 
 def checked(config: ReconstructionConfig) -> ReconstructionConfig:

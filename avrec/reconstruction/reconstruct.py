@@ -32,7 +32,7 @@ from avrec.reconstruction.checks import (
     warn_of_gaps,
     writable_scene,
 )
-from avrec.reconstruction.config import ReconstructionConfig, checked
+from avrec.reconstruction.config import ReconstructionConfig, affordable, checked
 from avrec.reconstruction.config import preset as preset_of
 from avrec.reconstruction.depths import picture_depths
 from avrec.reconstruction.model import LayeredModel, start_model
@@ -111,6 +111,7 @@ def reconstruct(
         "refine_poses": refine_poses, "model_shutter": shutter == "model",
     }  # fmt: skip
     config = preset_of(preset, **changes) if config is None else checked(replace(config, **changes))
+    config = affordable(config)
     check_choices(device, shutter)
     check_size(drive, downscale)
     held_out = held_out_frames(drive, holdout)

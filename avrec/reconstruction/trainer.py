@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from avrec.gaussians import coefficients_for_degree
 from avrec.raster.native import NativeRasterizer
 from avrec.raster.native.optimise import BETA1, BETA2, PhotometricLoss, adam_dense, adam_rows
-from avrec.raster.view import RasterSettings, View
+from avrec.raster.view import SCENE_SETTINGS, View
 from avrec.reconstruction.config import ReconstructionConfig
 from avrec.reconstruction.depths import PictureDepth, depth_gradient
 from avrec.reconstruction.model import LayeredModel
@@ -33,7 +33,7 @@ __all__ = ["StepReport", "Trainer"]
 Float32 = NDArray[np.float32]
 
 # What lies behind 99.8 % of opacity teaches nothing and costs a tenth of a step.
-SETTINGS = RasterSettings(near_m=0.3, min_transmittance=2e-3)
+SETTINGS = replace(SCENE_SETTINGS, min_transmittance=2e-3)
 # Learning rates at speed 1: quaternion, log scale, logit opacity, constant and higher harmonics.
 _QUATERNION, _SCALE, _OPACITY, _COLOR, _HARMONICS = 1e-3, 5e-3, 0.03, 5e-3, 2.5e-3 / 8
 _SKY, _CORRECTION = 5e-3, 5e-4

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from avrec.errors import AvrecError, OutputError
 from avrec.geometry import Offset
 from avrec.progress import NO_PROGRESS, Progress
-from avrec.raster import Backend, RasterSettings
+from avrec.raster import SCENE_SETTINGS, Backend, RasterSettings
 from avrec.rendering.files import VideoFile, colourise, depth_to_png, fresh_folder, write_bytes, write_png
-from avrec.rendering.shot import DEFAULT_SETTINGS, Shot, check_outputs, render
+from avrec.rendering.shot import Shot, check_outputs, render
 from avrec.rendering.view import sensor_named
 from avrec.scene.scene import Scene
 
@@ -66,7 +66,7 @@ def render_sequence(
     video: bool = True,
     fps: float | None = None,
     overwrite: bool = False,
-    settings: RasterSettings = DEFAULT_SETTINGS,
+    settings: RasterSettings = SCENE_SETTINGS,
     backend: Backend = "auto",
     progress: Progress = NO_PROGRESS,
 ) -> FrameFolder:

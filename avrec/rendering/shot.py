@@ -14,7 +14,7 @@ from avrec.errors import AvrecError
 from avrec.gaussians import Gaussians
 from avrec.gaussians.sky import sample_sky
 from avrec.geometry import Camera, Offset
-from avrec.raster import Backend, RasterSettings, View, rasterize
+from avrec.raster import SCENE_SETTINGS, Backend, RasterSettings, View, rasterize
 from avrec.raster.native.rasterizer import NativeRasterizer
 from avrec.rendering.view import middle_us, present_actors, sensor_named, view_for
 from avrec.scene.scene import Scene
@@ -24,9 +24,6 @@ __all__ = ["OUTPUTS", "Output", "Shot", "check_outputs", "modelled_shutter", "re
 Float32 = NDArray[np.float32]
 Output = Literal["rgb", "alpha", "depth", "median_depth", "normal"]
 OUTPUTS: tuple[Output, ...] = get_args(Output)
-
-DEFAULT_SETTINGS = RasterSettings(near_m=0.3)
-"""As in reconstruction: what lies nearer was never looked at, so it must not be shown."""
 
 _PRESENT: WeakKeyDictionary[Scene, tuple[Gaussians, NDArray[np.int32], tuple[str, ...]]] = WeakKeyDictionary()
 """The cloud of the last picture of each scene: frame after frame shows the same actors, and joining clouds copies."""
@@ -75,7 +72,7 @@ def render(
     height: int | None = None,
     outputs: Sequence[str] = ("rgb",),
     model: Camera | None = None,
-    settings: RasterSettings = DEFAULT_SETTINGS,
+    settings: RasterSettings = SCENE_SETTINGS,
     backend: Backend = "auto",
 ) -> Shot:
     """Take a picture of a scene from a camera of its rig, on the recorded path or beside it.
@@ -120,7 +117,7 @@ def render_view(
     camera: str,
     time_us: int,
     *,
-    settings: RasterSettings = DEFAULT_SETTINGS,
+    settings: RasterSettings = SCENE_SETTINGS,
     backend: Backend = "auto",
 ) -> Shot:
     """Take a picture with poses of one's own; ``view.bodies`` must come from :func:`render` at the same time.

@@ -103,38 +103,38 @@ inline void forward_tile(Frame &f, Tile &tile, Accumulators &acc, int index, con
         uint32_t hits = 0;
         if (kRolling && touched) origins_of(g, rays, lines);
         for (int group = 0; group < kGroups; ++group) {
-          uint32_t todo = touched & (kGroupBlocks << (group * kBlocksAcross));
-          if (!todo) continue;
-          const Origin origin = origin_of<kRolling>(g, lines, group);
-          for (; todo; todo &= todo - 1) {
-            const int block = __builtin_ctz(todo), o = block * kLanes;
-            const Response s = respond<kRolling>(g, origin, load(rays.d[0] + o), load(rays.d[1] + o), load(rays.d[2] + o));
-            if (!any(s.hit)) continue;
-            hits |= 1u << block;
-            const vf inverse = reciprocal(max(s.norm2, splat(1e-30f)));  // a pixel without a ray has norm 0
-            vf alpha = exp2_negative(g.log2_opacity - kHalfLog2e * s.cross2 * inverse);
-            alpha = zero_unless(s.hit, min(alpha, splat(max_alpha)));
-            vf T = load(acc.T + o);
-            vf w = alpha * T;
-            vf next = T - w;
-            const vm finished = both(s.hit, less_equal(next, splat(stop)));
-            if (any(finished)) {
-                const vm now = both(finished, less(vf{}, T));
-                store(acc.final_t + o, select(now, T, load(acc.final_t + o)));
-                w = select(finished, vf{}, w);
-                next = select(finished, vf{}, next);
-                if (!any(less(vf{}, next))) live &= ~(1u << block);
+            uint32_t todo = touched & (kGroupBlocks << (group * kBlocksAcross));
+            if (!todo) continue;
+            const Origin origin = origin_of<kRolling>(g, lines, group);
+            for (; todo; todo &= todo - 1) {
+                const int block = __builtin_ctz(todo), o = block * kLanes;
+                const Response s = respond<kRolling>(g, origin, load(rays.d[0] + o), load(rays.d[1] + o), load(rays.d[2] + o));
+                if (!any(s.hit)) continue;
+                hits |= 1u << block;
+                const vf inverse = reciprocal(max(s.norm2, splat(1e-30f)));  // a pixel without a ray has norm 0
+                vf alpha = exp2_negative(g.log2_opacity - kHalfLog2e * s.cross2 * inverse);
+                alpha = zero_unless(s.hit, min(alpha, splat(max_alpha)));
+                vf T = load(acc.T + o);
+                vf w = alpha * T;
+                vf next = T - w;
+                const vm finished = both(s.hit, less_equal(next, splat(stop)));
+                if (any(finished)) {
+                    const vm now = both(finished, less(vf{}, T));
+                    store(acc.final_t + o, select(now, T, load(acc.final_t + o)));
+                    w = select(finished, vf{}, w);
+                    next = select(finished, vf{}, next);
+                    if (!any(less(vf{}, next))) live &= ~(1u << block);
+                }
+                store(acc.T + o, next);
+                for (int c = 0; c < 3; ++c) store(acc.rgb[c] + o, load(acc.rgb[c] + o) + w * g.color[c]);
+                if (kDepth) {
+                    const vf t = distance_of<kRolling>(s, g, origin, inverse);
+                    store(acc.depth + o, load(acc.depth + o) + w * t);
+                    store(acc.weight + o, load(acc.weight + o) + w);
+                    const vm crosses = both(both(less_equal(splat(0.5f), T), less(next, splat(0.5f))), less(vf{}, w));
+                    store(acc.median + o, select(crosses, t, load(acc.median + o)));
+                }
             }
-            store(acc.T + o, next);
-            for (int c = 0; c < 3; ++c) store(acc.rgb[c] + o, load(acc.rgb[c] + o) + w * g.color[c]);
-            if (kDepth) {
-                const vf t = distance_of<kRolling>(s, g, origin, inverse);
-                store(acc.depth + o, load(acc.depth + o) + w * t);
-                store(acc.weight + o, load(acc.weight + o) + w);
-                const vm crosses = both(both(less_equal(splat(0.5f), T), less(next, splat(0.5f))), less(vf{}, w));
-                store(acc.median + o, select(crosses, t, load(acc.median + o)));
-            }
-          }
         }
         f.hits[entry.slot] = hits;
     }
@@ -197,94 +197,94 @@ inline void backward_tile(Frame &f, Tile &tile, Upstream &up, int index, const G
         vf sum[16] = {};
         if (kRolling) origins_of(g, rays, lines);
         for (int group = 0; group < kGroups; ++group) {
-          uint32_t todo = hits & (kGroupBlocks << (group * kBlocksAcross));
-          if (!todo) continue;
-          const Origin origin = origin_of<kRolling>(g, lines, group);
-          vf hx_sum{}, hy_sum{}, hz_sum{};
-          for (; todo; todo &= todo - 1) {
-            const int o = __builtin_ctz(todo) * kLanes;
-            const vf dx = load(rays.d[0] + o), dy = load(rays.d[1] + o), dz = load(rays.d[2] + o);
-            const Response s = respond<kRolling>(g, origin, dx, dy, dz);
-            const vf inverse = reciprocal(max(s.norm2, splat(1e-30f)));  // a pixel without a ray has norm 0
-            const vf D2 = s.cross2 * inverse;
-            const vf free = exp2_negative(g.log2_opacity - kHalfLog2e * D2);
-            const vf alpha = zero_unless(s.hit, min(free, splat(max_alpha)));
-            const vf T = load(up.T + o);
-            vf w = alpha * T;
-            vf next = T - w;
-            vm used = s.hit;
-            const vm finished = both(s.hit, less_equal(next, splat(stop)));
-            if (any(finished)) {
-                used = but_not(used, finished);
-                w = select(finished, vf{}, w);
-                next = select(finished, vf{}, next);
-            }
-            store(up.T + o, next);
-            const vf v0 = load(up.rgb[0] + o), v1 = load(up.rgb[1] + o), v2 = load(up.rgb[2] + o);
-            vf value = v0 * g.color[0] + v1 * g.color[1] + v2 * g.color[2];
-            vf t, vt;
-            if (kDepth) {
-                t = distance_of<kRolling>(s, g, origin, inverse);
-                vt = load(up.depth + o);
-                value += vt * t;
-            }
-            const vf S = load(up.S + o) - w * value;
-            store(up.S + o, S);
-            sum[13] += w * v0;
-            sum[14] += w * v1;
-            sum[15] += w * v2;
-            // A clamped alpha does not move with its Gaussian.
-            const vm moves = both(used, less(free, splat(max_alpha)));
-            const vf v_alpha = zero_unless(moves, (T * value - S * reciprocal(1.f - alpha)) * alpha);  // alpha dL/dalpha
-            sum[12] += v_alpha;
-            const vf v_D2 = -0.5f * v_alpha;
-            const vf scale = 2.f * v_D2 * inverse;
-            vf gp, gq, gr, hx, hy, hz;  // dL/dg_d, dL/dg_o
-            if (kRolling) {
-                const vf ex = scale * s.cx, ey = scale * s.cy, ez = scale * s.cz, radial = -scale * D2;
-                hx = ey * s.r - ez * s.q;
-                hy = ez * s.p - ex * s.r;
-                hz = ex * s.q - ey * s.p;
-                gp = origin.y * ez - origin.z * ey + radial * s.p;
-                gq = origin.z * ex - origin.x * ez + radial * s.q;
-                gr = origin.x * ey - origin.y * ex + radial * s.r;
-            } else {
-                // cross = G (-q, p, 0)
-                const vf G = splat(g.G);
-                const vf ex = -scale * G * s.q, ey = scale * G * s.p, radial = -scale * D2;
-                hx = ey * s.r;
-                hy = -ex * s.r;
-                hz = ex * s.q - ey * s.p;
-                gp = G * ey + radial * s.p;
-                gq = -G * ex + radial * s.q;
-                gr = radial * s.r;
-            }
-            if (kDepth) {
-                // t = -(g_d . g_o) / |g_d|^2
-                const vf wt = w * vt * inverse, twice = 2.f * t;
-                gp -= wt * (origin.x + twice * s.p), gq -= wt * (origin.y + twice * s.q), gr -= wt * (origin.z + twice * s.r);
-                hx -= wt * s.p, hy -= wt * s.q, hz -= wt * s.r;
-            }
-            sum[0] += gp * dx, sum[1] += gp * dy, sum[2] += gp * dz;
-            sum[3] += gq * dx, sum[4] += gq * dy, sum[5] += gq * dz;
-            sum[6] += gr * dx, sum[7] += gr * dy, sum[8] += gr * dz;
-            hx_sum += hx, hy_sum += hy, hz_sum += hz;
-            if (kPose) {
-                for (int j = 0; j < 3; ++j) {
-                    float *d = ray_gradients->d[j] + o, *start = ray_gradients->o[j] + o;
-                    store(d, load(d) + g.N[j] * gp + g.N[3 + j] * gq + g.N[6 + j] * gr);
-                    store(start, load(start) + g.N[j] * hx + g.N[3 + j] * hy + g.N[6 + j] * hz);
+            uint32_t todo = hits & (kGroupBlocks << (group * kBlocksAcross));
+            if (!todo) continue;
+            const Origin origin = origin_of<kRolling>(g, lines, group);
+            vf hx_sum{}, hy_sum{}, hz_sum{};
+            for (; todo; todo &= todo - 1) {
+                const int o = __builtin_ctz(todo) * kLanes;
+                const vf dx = load(rays.d[0] + o), dy = load(rays.d[1] + o), dz = load(rays.d[2] + o);
+                const Response s = respond<kRolling>(g, origin, dx, dy, dz);
+                const vf inverse = reciprocal(max(s.norm2, splat(1e-30f)));  // a pixel without a ray has norm 0
+                const vf D2 = s.cross2 * inverse;
+                const vf free = exp2_negative(g.log2_opacity - kHalfLog2e * D2);
+                const vf alpha = zero_unless(s.hit, min(free, splat(max_alpha)));
+                const vf T = load(up.T + o);
+                vf w = alpha * T;
+                vf next = T - w;
+                vm used = s.hit;
+                const vm finished = both(s.hit, less_equal(next, splat(stop)));
+                if (any(finished)) {
+                    used = but_not(used, finished);
+                    w = select(finished, vf{}, w);
+                    next = select(finished, vf{}, next);
+                }
+                store(up.T + o, next);
+                const vf v0 = load(up.rgb[0] + o), v1 = load(up.rgb[1] + o), v2 = load(up.rgb[2] + o);
+                vf value = v0 * g.color[0] + v1 * g.color[1] + v2 * g.color[2];
+                vf t, vt;
+                if (kDepth) {
+                    t = distance_of<kRolling>(s, g, origin, inverse);
+                    vt = load(up.depth + o);
+                    value += vt * t;
+                }
+                const vf S = load(up.S + o) - w * value;
+                store(up.S + o, S);
+                sum[13] += w * v0;
+                sum[14] += w * v1;
+                sum[15] += w * v2;
+                // A clamped alpha does not move with its Gaussian.
+                const vm moves = both(used, less(free, splat(max_alpha)));
+                const vf v_alpha = zero_unless(moves, (T * value - S * reciprocal(1.f - alpha)) * alpha);  // alpha dL/dalpha
+                sum[12] += v_alpha;
+                const vf v_D2 = -0.5f * v_alpha;
+                const vf scale = 2.f * v_D2 * inverse;
+                vf gp, gq, gr, hx, hy, hz;  // dL/dg_d, dL/dg_o
+                if (kRolling) {
+                    const vf ex = scale * s.cx, ey = scale * s.cy, ez = scale * s.cz, radial = -scale * D2;
+                    hx = ey * s.r - ez * s.q;
+                    hy = ez * s.p - ex * s.r;
+                    hz = ex * s.q - ey * s.p;
+                    gp = origin.y * ez - origin.z * ey + radial * s.p;
+                    gq = origin.z * ex - origin.x * ez + radial * s.q;
+                    gr = origin.x * ey - origin.y * ex + radial * s.r;
+                } else {
+                    // cross = G (-q, p, 0)
+                    const vf G = splat(g.G);
+                    const vf ex = -scale * G * s.q, ey = scale * G * s.p, radial = -scale * D2;
+                    hx = ey * s.r;
+                    hy = -ex * s.r;
+                    hz = ex * s.q - ey * s.p;
+                    gp = G * ey + radial * s.p;
+                    gq = -G * ex + radial * s.q;
+                    gr = radial * s.r;
+                }
+                if (kDepth) {
+                    // t = -(g_d . g_o) / |g_d|^2
+                    const vf wt = w * vt * inverse, twice = 2.f * t;
+                    gp -= wt * (origin.x + twice * s.p), gq -= wt * (origin.y + twice * s.q), gr -= wt * (origin.z + twice * s.r);
+                    hx -= wt * s.p, hy -= wt * s.q, hz -= wt * s.r;
+                }
+                sum[0] += gp * dx, sum[1] += gp * dy, sum[2] += gp * dz;
+                sum[3] += gq * dx, sum[4] += gq * dy, sum[5] += gq * dz;
+                sum[6] += gr * dx, sum[7] += gr * dy, sum[8] += gr * dz;
+                hx_sum += hx, hy_sum += hy, hz_sum += hz;
+                if (kPose) {
+                    for (int j = 0; j < 3; ++j) {
+                        float *d = ray_gradients->d[j] + o, *start = ray_gradients->o[j] + o;
+                        store(d, load(d) + g.N[j] * gp + g.N[3 + j] * gq + g.N[6 + j] * gr);
+                        store(start, load(start) + g.N[j] * hx + g.N[3 + j] * hy + g.N[6 + j] * hz);
+                    }
                 }
             }
-          }
-          if (kRolling) {
-            const int at = group * kBlockHeight;
-            const vf ax = repeat4(rays.delta[0] + at), ay = repeat4(rays.delta[1] + at), az = repeat4(rays.delta[2] + at);
-            sum[0] += hx_sum * ax, sum[1] += hx_sum * ay, sum[2] += hx_sum * az;
-            sum[3] += hy_sum * ax, sum[4] += hy_sum * ay, sum[5] += hy_sum * az;
-            sum[6] += hz_sum * ax, sum[7] += hz_sum * ay, sum[8] += hz_sum * az;
-          }
-          sum[9] += hx_sum, sum[10] += hy_sum, sum[11] += hz_sum;
+            if (kRolling) {
+                const int at = group * kBlockHeight;
+                const vf ax = repeat4(rays.delta[0] + at), ay = repeat4(rays.delta[1] + at), az = repeat4(rays.delta[2] + at);
+                sum[0] += hx_sum * ax, sum[1] += hx_sum * ay, sum[2] += hx_sum * az;
+                sum[3] += hy_sum * ax, sum[4] += hy_sum * ay, sum[5] += hy_sum * az;
+                sum[6] += hz_sum * ax, sum[7] += hz_sum * ay, sum[8] += hz_sum * az;
+            }
+            sum[9] += hx_sum, sum[10] += hy_sum, sum[11] += hz_sum;
         }
         float *record = in.records + (size_t)entry.slot * 16;
         store(record, sum_each(sum));

@@ -96,7 +96,7 @@ def align_poses(
     for gate in _GATES_RAD:
         aimed = _aimed(chosen, drive, now)
         features = reaim(features, aimed)
-        matches, likeness = match_pairs(_blurred(features, gate), candidate_pairs(aimed), progress=progress)
+        matches, likeness = match_pairs(features, candidate_pairs(aimed), gate_rad=gate, progress=progress)
         keypoints = Keypoints(_bare(features), matches, likeness)
         sightings, points = chosen_sightings(features, shown, matches, likeness, knots_us, mounting, gate_rad=gate)
         if len(points) < _FEWEST_POINTS:
@@ -153,11 +153,6 @@ def _spread_views(views: Sequence[TrainingView]) -> list[TrainingView]:
 def _aimed(views: Sequence[TrainingView], drive: Drive, alignment: PoseAlignment) -> list[TrainingView]:
     corrected = aligned_drive(drive, alignment)
     return [replace(view, drive=corrected) for view in views]
-
-
-def _blurred(features: Features, gate_rad: float) -> Features:
-    """`match_pairs` compares what meets within two pixels: as if pixels were as coarse as the poses."""
-    return replace(features, radians_per_pixel=np.maximum(features.radians_per_pixel, gate_rad / 2))
 
 
 def _bare(features: Features) -> Features:

@@ -27,7 +27,7 @@ _PROBE_DISTANCES_M = (6.0, 15.0, 40.0)
 _LEAST_OVERLAP = 0.15
 _LEAST_BASELINE_M = 0.05
 # Recorded poses are wrong by some tenths of a degree, whatever the resolution.
-_EPIPOLAR_RAD, _EPIPOLAR_PX = np.radians(0.6), 2.0
+EPIPOLAR_RAD, _EPIPOLAR_PX = np.radians(0.6), 2.0
 # SIFT descriptors of COLMAP have length 512. Angles and ratio as in its own matcher.
 _UNIT2 = 512.0**2
 _MOST_ANGLE, _MOST_RATIO = 0.7, 0.8
@@ -70,7 +70,11 @@ def candidate_pairs(views: Sequence[TrainingView]) -> list[tuple[int, int]]:
 
 
 def match_pairs(
-    features: Features, pairs: Sequence[tuple[int, int]], *, progress: Progress = NO_PROGRESS
+    features: Features,
+    pairs: Sequence[tuple[int, int]],
+    *,
+    gate_rad: float = EPIPOLAR_RAD,
+    progress: Progress = NO_PROGRESS,
 ) -> tuple[Int64, Float32]:
     """Matches of all pairs.
 
@@ -81,6 +85,7 @@ def match_pairs(
     Args:
         features: keypoints of all views.
         pairs: views to compare.
+        gate_rad: how far two rays may miss each other, seen from the other view; two pixels at least.
         progress: told about each pair.
 
     Returns:
@@ -90,14 +95,14 @@ def match_pairs(
     found: list[tuple[Int64, Float32]] = []
     # One pair after the other: the large products inside already use all cores.
     for done, pair in enumerate(pairs):
-        found.append(_match(features, *pair))
+        found.append(_match(features, *pair, gate_rad))
         progress.update(done + 1)
     matches = np.concatenate([np.zeros((0, 2), dtype=np.int64), *(keys for keys, _ in found)])
     progress.finish(f"{len(matches)} matches")
     return matches, np.concatenate([np.zeros(0, dtype=np.float32), *(likeness for _, likeness in found)])
 
 
-def _match(features: Features, first: int, second: int) -> tuple[Int64, Float32]:
+def _match(features: Features, first: int, second: int, gate_rad: float) -> tuple[Int64, Float32]:
     nothing = np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.float32)
     one, two = features.of(first), features.of(second)
     if one.start == one.stop or two.start == two.stop:
@@ -111,7 +116,7 @@ def _match(features: Features, first: int, second: int) -> tuple[Int64, Float32]
     plucker1 = np.concatenate([d1, np.cross(o1, d1)], axis=1)
     plucker2 = np.concatenate([np.cross(o2, d2), d2], axis=1)
     apart = np.abs(plucker1 @ plucker2.T)
-    tolerance = max(_EPIPOLAR_RAD, _EPIPOLAR_PX * float(features.radians_per_pixel[one.start]))
+    tolerance = max(gate_rad, _EPIPOLAR_PX * float(features.radians_per_pixel[one.start]))
     lever1 = np.linalg.norm(np.cross(baseline, d1), axis=1)
     lever2 = np.linalg.norm(np.cross(baseline, d2), axis=1)
     meets = apart <= tolerance * np.minimum(lever1[:, None], lever2[None])
