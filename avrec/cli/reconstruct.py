@@ -55,7 +55,7 @@ def reconstruct(
         downscale: divide the images' size by this.
         preset: how many Gaussians and how much of the budget per resolution.
         refine_poses: correct the recording's poses and calibration on the way.
-        device: where to compute; auto takes a CUDA GPU that works, else the CPU.
+        device: where to compute: cuda trains through gsplat, without refining poses on the way; auto is the CPU.
         seed: of everything random.
         resume: go on from the last checkpoint of this output.
         overwrite: replace a scene that is there already.
