@@ -3,7 +3,14 @@
 from avrec.geometry.cameras import Camera, camera_from_dict
 from avrec.geometry.fisheye import OpenCVFisheyeCamera
 from avrec.geometry.ftheta import ANGLE_TO_PIXELDIST, PIXELDIST_TO_ANGLE, FThetaCamera
-from avrec.geometry.geodesy import Anchor, ecef_from_world, geodetic_from_local, local_from_geodetic
+from avrec.geometry.geodesy import (
+    Anchor,
+    anchor_on_ellipsoid,
+    ecef_from_world,
+    geo_reference,
+    geodetic_from_local,
+    local_from_geodetic,
+)
 from avrec.geometry.offset import Offset
 from avrec.geometry.pinhole import OpenCVPinholeCamera
 from avrec.geometry.shutter import GLOBAL_SHUTTER, Shutter, ShutterDirection
@@ -36,11 +43,13 @@ __all__ = [
     "Shutter",
     "ShutterDirection",
     "Trajectory",
+    "anchor_on_ellipsoid",
     "apply",
     "camera_from_dict",
     "ecef_from_world",
     "exp_se3",
     "exp_so3",
+    "geo_reference",
     "geodetic_from_local",
     "invert",
     "local_from_geodetic",

@@ -17,7 +17,14 @@ from pyproj import Proj, Transformer
 from avrec.errors import DataError
 from avrec.geometry.transforms import transform_from
 
-__all__ = ["Anchor", "ecef_from_world", "geodetic_from_local", "local_from_geodetic"]
+__all__ = [
+    "Anchor",
+    "anchor_on_ellipsoid",
+    "ecef_from_world",
+    "geo_reference",
+    "geodetic_from_local",
+    "local_from_geodetic",
+]
 
 Float64 = NDArray[np.float64]
 
@@ -84,6 +91,34 @@ def ecef_from_world(anchor: Anchor) -> Float64:
     north = (-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat))
     up = (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat))
     return transform_from(np.stack([east, north, up], axis=-1), origin)
+
+
+def geo_reference(anchor: Anchor) -> str:
+    """The `geoReference` of an OpenDRIVE map in the world frame, readable by PROJ and by every NuRec consumer.
+
+    CARLA's NuRec reader insists on a token with ``+=alt_0`` in it, which PROJ refuses; PROJ lets ``x+=alt_00`` pass as
+    a parameter it does not know, and CARLA's reader, which takes the value from the ninth character on, finds 0. The
+    height is always 0: the readers understand any other one differently (see :func:`anchor_on_ellipsoid`).
+    """
+    return (
+        f"+proj=tmerc +lat_0={_decimal(anchor.latitude_deg)} +lon_0={_decimal(anchor.longitude_deg)} "
+        "+k=1 +x_0=0 +y_0=0 x+=alt_00 +datum=WGS84 +units=m +no_defs"
+    )
+
+
+def anchor_on_ellipsoid(anchor: Anchor) -> Anchor:
+    """The point below (or above) an anchor at ellipsoidal height 0.
+
+    Simulators turn `T_world_base` and the map's `geoReference`, whose height is 0, into the pose of the world in the
+    map. With this anchor for both, that pose is the identity, and the map's heights are the world's.
+    """
+    return Anchor(anchor.latitude_deg, anchor.longitude_deg, 0.0)
+
+
+def _decimal(degrees: float) -> str:
+    """To 1e-12 degrees (a ten-thousandth of a millimetre), without an exponent, which some readers cannot take."""
+    text = f"{degrees:.12f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 @lru_cache(maxsize=8)

@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avrec.errors import DataError
-from avrec.geometry import Anchor, apply, ecef_from_world, geodetic_from_local, local_from_geodetic
+from avrec.geometry import (
+    Anchor,
+    anchor_on_ellipsoid,
+    apply,
+    ecef_from_world,
+    geo_reference,
+    geodetic_from_local,
+    local_from_geodetic,
+)
 
 KARLSRUHE = Anchor(49.0112, 8.4228, 116.4)
 
@@ -74,3 +82,52 @@ def test_bad_positions_are_named():
         Anchor(0, float("nan"))
     with pytest.raises(DataError, match="not finite or too far"):
         local_from_geodetic(KARLSRUHE, np.nan, 8.0, 0.0)
+
+
+@given(st.floats(-90, 90), st.floats(-180, 180), st.floats(-400, 9000))
+@settings(max_examples=200, deadline=None)
+def test_geo_reference_reads_alike_for_everybody(latitude: float, longitude: float, altitude: float) -> None:
+    """Each reader's rule, written out from its description, finds the anchor and the height 0."""
+    text = geo_reference(Anchor(latitude, longitude, altitude))
+    spaced = text.split(" ")
+    (carla_lat,) = (token for token in spaced if "+lat_0" in token)  # CARLA: one token each, value from a fixed place
+    (carla_lon,) = (token for token in spaced if "+lon_0" in token)
+    (carla_alt,) = (token for token in spaced if "+=alt_0" in token)
+    assert float(carla_alt[8:]) == 0
+    (ros_alt,) = (token for token in spaced if "+=alt_0" in token or "+alt_0" in token)  # a ROS reader: either spelling
+    assert float(ros_alt[8:]) == 0
+    alpasim = {token.split("=")[0]: token.split("=")[-1] for token in text.split()}  # AlpaSim: any white space
+    assert not {"+alt_0", "+h_0"} & set(alpasim)
+    assert not [token for token in spaced if token.startswith("+alt_0=")]  # NVIDIA's recipe: 0 without this token
+    for found in (carla_lat[7:], alpasim["+lat_0"]):
+        assert abs(float(found) - latitude) <= 1e-12
+        assert "e" not in found
+    for found in (carla_lon[7:], alpasim["+lon_0"]):
+        assert abs(float(found) - longitude) <= 1e-12
+    if abs(latitude) < 89:
+        east, north = pyproj.Proj(text)(longitude, latitude)
+        assert abs(east) < 1e-6
+        assert abs(north) < 1e-6
+        assert pyproj.CRS(text).is_projected
+
+
+def test_geo_reference_by_hand() -> None:
+    assert geo_reference(Anchor(49.5, -0.0, 116)) == (
+        "+proj=tmerc +lat_0=49.5 +lon_0=0 +k=1 +x_0=0 +y_0=0 x+=alt_00 +datum=WGS84 +units=m +no_defs"
+    )
+
+
+def test_a_map_with_that_reference_lies_in_the_world_frame() -> None:
+    """Readers place the world in the map by their own east-north-up matrix at the reference; it is the identity."""
+    anchor = Anchor(49.01, 8.42, 116.4)
+    lat, lon = np.radians([anchor.latitude_deg, anchor.longitude_deg])
+    east = [-np.sin(lon), np.cos(lon), 0]
+    north = [-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)]
+    up = [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]
+    rotation = np.array([east, north, up])
+    a, f = 6378137.0, 1 / 298.257223563
+    radius = a / np.sqrt(1 - f * (2 - f) * np.sin(lat) ** 2)
+    origin = radius * np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), (1 - f) ** 2 * np.sin(lat)])
+    enu_from_ecef = np.eye(4)
+    enu_from_ecef[:3, :3], enu_from_ecef[:3, 3] = rotation, -rotation @ origin
+    np.testing.assert_allclose(enu_from_ecef @ ecef_from_world(anchor_on_ellipsoid(anchor)), np.eye(4), atol=1e-8)
