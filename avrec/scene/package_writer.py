@@ -12,10 +12,10 @@ import os
 import secrets
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from avrec.errors import OutputError
@@ -153,6 +153,29 @@ class PackageWriter:
         with self.member(name) as stream:
             stream.write(data)
 
+    def add_built(self, name: str, build: Callable[[Path], None]) -> None:
+        """Add a member that a library can only write to a file of its own.
+
+        Args:
+            name: path inside the package; the temporary file has the same suffix.
+            build: writes the file at the path it is given.
+
+        Raises:
+            OutputError: the disk is full, or the package grows past 4 GiB.
+        """
+        suffix = PurePosixPath(name).suffix
+        path = self.path.with_name(f".{self.path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial{suffix}")
+        try:
+            try:
+                build(path)
+            except RuntimeError as error:  # OpenUSD's way to say that it cannot write
+                raise self._cannot_write(str(error).strip().splitlines()[-1][:200]) from error
+            with self._saying_so(), open(path, "rb") as source, self.member(name) as stream:
+                while piece := source.read(_CHUNK):
+                    stream.write(piece)
+        finally:
+            path.unlink(missing_ok=True)
+
     def _write(self, data: Buffer) -> None:
         if self._position + len(data) > _MAX_OFFSET:
             raise OutputError(
@@ -203,10 +226,12 @@ class PackageWriter:
         try:
             yield
         except OSError as error:
-            raise OutputError(
-                f"Cannot write {self.path}: {error.strerror or error}; nothing was left behind, free some space or "
-                "choose another place."
-            ) from error
+            raise self._cannot_write(error.strerror or str(error)) from error
+
+    def _cannot_write(self, why: str) -> OutputError:
+        return OutputError(
+            f"Cannot write {self.path}: {why}; nothing was left behind, free some space or choose another place."
+        )
 
 
 def _padding(header_end: int) -> bytes:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avrec.errors import DataError
 from avrec.gaussians import Gaussians
+from avrec.mesh.mesh import Mesh
 from avrec.scene.arrays import read_array
 from avrec.scene.package_reader import PackageReader
 from avrec.scene.scene import Scene
-from avrec.scene.scene_json import MAX_JSON_BYTES, decode_scene, load_json
-from avrec.scene.write_scene import FORMAT, FORMAT_VERSION, MANIFEST, RECORD
+from avrec.scene.scene_json import MAX_JSON_BYTES, MESH_ARRAYS, decode_scene, load_json
+from avrec.scene.write_scene import FORMAT, FORMAT_VERSION, MANIFEST, MAX_MAP_BYTES, RECORD
 
 __all__ = ["read_manifest", "read_scene"]
 
@@ -34,20 +38,53 @@ def read_scene(path: Path) -> Scene:
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
 
-        def cloud(name: str) -> Gaussians:
-            packed = read_array(package, name, _digest(package, digests, name))
-            try:
-                return Gaussians(packed)
-            except DataError as error:
-                raise package.problem(f"its member {name} holds no Gaussians ({error})") from error
-
-        static = cloud(names.static)
-        actors = {key: cloud(name) for key, name in names.actors.items()}
-        sky = None if names.sky is None else read_array(package, names.sky, _digest(package, digests, names.sky))
+        members = _Members(package, digests)
+        layers: dict[str, Any] = {
+            "static": members.cloud(names.static),
+            "road": None if names.road is None else members.cloud(names.road),
+            "actors": {key: members.cloud(name) for key, name in names.actors.items()},
+            "sky": None if names.sky is None else members.array(names.sky),
+            "mesh": members.mesh(names.mesh),
+            "ground": members.mesh(names.ground),
+            "map_xodr": None if names.map_xodr is None else members.bytes(names.map_xodr),
+        }
         try:
-            return Scene(static=static, actors=actors, sky=sky, **parts)
+            return Scene(**layers, **parts)
         except DataError as error:
             raise package.problem(f"its parts do not fit each other ({error})") from error
+
+
+class _Members:
+    """The tensors of a package, each checked against the manifest on the way."""
+
+    def __init__(self, package: PackageReader, digests: dict[str, Any]) -> None:
+        self._package = package
+        self._digests = digests
+
+    def array(self, name: str, kind: str = "float32") -> NDArray[Any]:
+        return read_array(self._package, name, _digest(self._package, self._digests, name), kind)
+
+    def cloud(self, name: str) -> Gaussians:
+        packed = self.array(name)
+        try:
+            return Gaussians(packed)
+        except DataError as error:
+            raise self._package.problem(f"its member {name} holds no Gaussians ({error})") from error
+
+    def mesh(self, names: Mapping[str, str] | None) -> Mesh | None:
+        if names is None:
+            return None
+        arrays = {key: self.array(name, MESH_ARRAYS[key]) for key, name in names.items()}
+        try:
+            return Mesh(**arrays)
+        except DataError as error:
+            raise self._package.problem(f"its member {names['vertices']} holds no mesh ({error})") from error
+
+    def bytes(self, name: str) -> bytes:
+        data = self._package.read(name, limit=MAX_MAP_BYTES)
+        if hashlib.sha256(data).hexdigest() != _digest(self._package, self._digests, name):
+            raise self._package.problem(f"its member {name} is damaged (its SHA-256 is not the one in the manifest)")
+        return data
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -9,8 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive import CameraSensor
-from avrec.geometry import Anchor, FThetaCamera, ShutterDirection, Trajectory
-from avrec.geometry.geodesy import ecef_from_world
+from avrec.geometry import (
+    Anchor,
+    FThetaCamera,
+    ShutterDirection,
+    Trajectory,
+    anchor_on_ellipsoid,
+    ecef_from_world,
+)
 from avrec.scene.scene import Scene
 
 __all__ = ["PLACEHOLDER_ANCHOR", "RIG_BOX", "camera_key", "frame_intervals_us", "rig_trajectories"]
@@ -75,7 +81,7 @@ def rig_trajectories(
     }
     return {
         "world_to_nre": {"matrix": world_to_nre.tolist()},
-        "T_world_base": ecef_from_world(scene.anchor or PLACEHOLDER_ANCHOR).tolist(),
+        "T_world_base": ecef_from_world(anchor_on_ellipsoid(scene.anchor or PLACEHOLDER_ANCHOR)).tolist(),
         "camera_calibrations": calibrations,
         "rig_trajectories": [path],
     }

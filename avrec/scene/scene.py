@@ -14,6 +14,7 @@ from avrec.drive import CameraSensor, Track
 from avrec.errors import DataError
 from avrec.gaussians import Gaussians
 from avrec.geometry import Anchor, Trajectory
+from avrec.mesh.mesh import Mesh
 
 __all__ = ["Scene"]
 
@@ -44,6 +45,11 @@ class Scene:
         frames: per camera, int64 [F] start of each recorded frame's first exposed line, microseconds.
         held_out: per camera, bool [F], True where the frame was kept out of the reconstruction.
         anchor: geodetic position of the world's origin, where known.
+        road: Gaussians of the road surface where they are a layer of their own, world frame; a part of what does not
+            move, so everything that draws `static` draws them too.
+        mesh: surface of everything that does not move, world frame.
+        ground: surface to drive on, world frame.
+        map_xodr: OpenDRIVE file whose coordinates are the world's; see :func:`avrec.geometry.geo_reference`.
         source: where the scene comes from (layout, notes, config, seed, versions, ...); anything JSON can hold.
 
     Raises:
@@ -63,6 +69,10 @@ class Scene:
     frames: Mapping[str, Int64] = field(default_factory=dict)
     held_out: Mapping[str, Bool] = field(default_factory=dict)
     anchor: Anchor | None = None
+    road: Gaussians | None = None
+    mesh: Mesh | None = None
+    ground: Mesh | None = None
+    map_xodr: bytes | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,6 +97,10 @@ class Scene:
             _check(f"frame times of {camera}", times, np.int64, (len(times),))
         for camera, mask in self.held_out.items():
             _check(f"hold-out of {camera}", mask, np.bool_, (len(self.frames[camera]),))
+        if self.map_xodr is not None and not isinstance(self.map_xodr, bytes):
+            raise DataError(
+                f"The map of a scene is the bytes of an OpenDRIVE file, found {type(self.map_xodr).__name__}."
+            )
         if self.sky is not None:
             side = self.sky.shape[1] if self.sky.ndim == 4 else 0
             _check("sky", self.sky, np.float32, (6, side, side, 3))
@@ -135,7 +149,7 @@ class Scene:
     @property
     def gaussian_count(self) -> int:
         """Gaussians in all layers together."""
-        return len(self.static) + sum(len(cloud) for cloud in self.actors.values())
+        return len(self.static) + len(self.road or ()) + sum(len(cloud) for cloud in self.actors.values())
 
     def track(self, track_id: str) -> Track:
         """The actor of that id.
@@ -172,16 +186,22 @@ class Scene:
         moved = replace(self.track(track_id), world_from_box=world_from_box)
         return replace(self, tracks=tuple(moved if track.id == track_id else track for track in self.tracks))
 
+    def world_gaussians(self) -> Gaussians:
+        """Everything that does not move: the static layer and the road. Without a road it is `static` itself."""
+        return self.static if self.road is None else Gaussians.concatenate([self.static, self.road])
+
     def all_gaussians(self) -> tuple[Gaussians, Int32, tuple[str, ...]]:
         """All layers in one cloud, as the rasteriser takes them.
 
         Returns:
-            The cloud (static first, then each actor), int32 [N] body of each Gaussian (0 is the world, b > 0 is the
-            actor ``ids[b - 1]``), and the actors' track ids. Without actors the cloud is `static` itself, not a copy.
+            The cloud (static and road first, then each actor), int32 [N] body of each Gaussian (0 is the world, b > 0
+            is the actor ``ids[b - 1]``), and the actors' track ids. Without actors and road the cloud is `static`
+            itself, not a copy.
         """
+        world = self.world_gaussians()
         if not self.actors:
-            return self.static, np.zeros(len(self.static), np.int32), ()
-        clouds = [self.static, *self.actors.values()]
+            return world, np.zeros(len(world), np.int32), ()
+        clouds = [world, *self.actors.values()]
         body = np.repeat(np.arange(len(clouds), dtype=np.int32), [len(cloud) for cloud in clouds])
         return Gaussians.concatenate(clouds), body, tuple(self.actors)
 

@@ -14,9 +14,19 @@ from numpy.typing import NDArray
 from avrec.drive import CameraSensor, Track
 from avrec.errors import DataError, OutputError
 from avrec.geometry import Anchor, Shutter, Trajectory, camera_from_dict
+from avrec.mesh.mesh import Mesh
 from avrec.scene.scene import Scene
 
-__all__ = ["MAX_JSON_BYTES", "ArrayNames", "array_names", "decode_scene", "dump_json", "encode_scene", "load_json"]
+__all__ = [
+    "MAX_JSON_BYTES",
+    "MESH_ARRAYS",
+    "ArrayNames",
+    "array_names",
+    "decode_scene",
+    "dump_json",
+    "encode_scene",
+    "load_json",
+]
 
 MAX_JSON_BYTES = 64 << 20
 """Longest JSON member written, and therefore the longest one read."""
@@ -28,17 +38,42 @@ _MAX_IMAGE_SIDE = 1 << 16
 
 @dataclass(frozen=True)
 class ArrayNames:
-    """Members that hold the tensors of a scene. Actor members are numbered, since an id may hold any character."""
+    """Members that hold the tensors of a scene. Actor members are numbered, since an id may hold any character.
+
+    A mesh has one member for each of its arrays, by the array's name.
+    """
 
     static: str
     actors: Mapping[str, str]
     sky: str | None
+    road: str | None = None
+    mesh: Mapping[str, str] | None = None
+    ground: Mapping[str, str] | None = None
+    map_xodr: str | None = None
+
+
+MESH_ARRAYS = {"vertices": "float64", "faces": "int32", "colours": "uint8", "normals": "float64"}
+"""The arrays of a mesh and their types; the last two may be missing."""
 
 
 def array_names(scene: Scene) -> ArrayNames:
     """The members a scene's tensors are saved under."""
     actors = {key: f"avrec/actors/{number:05d}.npy" for number, key in enumerate(scene.actors)}
-    return ArrayNames("avrec/static.npy", actors, None if scene.sky is None else "avrec/sky.npy")
+    return ArrayNames(
+        static="avrec/static.npy",
+        actors=actors,
+        sky=None if scene.sky is None else "avrec/sky.npy",
+        road=None if scene.road is None else "avrec/road.npy",
+        mesh=_mesh_names("mesh", scene.mesh),
+        ground=_mesh_names("ground", scene.ground),
+        map_xodr=None if scene.map_xodr is None else "map.xodr",
+    )
+
+
+def _mesh_names(layer: str, mesh: Mesh | None) -> dict[str, str] | None:
+    if mesh is None:
+        return None
+    return {array: f"avrec/{layer}/{array}.npy" for array in MESH_ARRAYS if getattr(mesh, array) is not None}
 
 
 def encode_scene(scene: Scene, names: ArrayNames) -> dict[str, Any]:
@@ -49,6 +84,10 @@ def encode_scene(scene: Scene, names: ArrayNames) -> dict[str, Any]:
         "static": names.static,
         "actors": dict(names.actors),
         "sky": names.sky,
+        "road": names.road,
+        "mesh": None if names.mesh is None else dict(names.mesh),
+        "ground": None if names.ground is None else dict(names.ground),
+        "map_xodr": names.map_xodr,
         "anchor": None if scene.anchor is None else _anchor(scene.anchor),
         "cameras": {name: _camera(sensor) for name, sensor in scene.cameras.items()},
         "cameras_recorded": {name: _camera(sensor) for name, sensor in scene.cameras_recorded.items()},
@@ -171,7 +210,11 @@ def _decode(record: Any) -> tuple[dict[str, Any], ArrayNames]:
     names = ArrayNames(
         static=_text(record["static"], "static"),
         actors={key: _text(name, "actors") for key, name in _mapping(record["actors"], "actors").items()},
-        sky=None if record["sky"] is None else _text(record["sky"], "sky"),
+        sky=_optional_text(record["sky"], "sky"),
+        road=_optional_text(record.get("road"), "road"),  # absent from the first scenes
+        mesh=_decode_mesh(record.get("mesh"), "mesh"),
+        ground=_decode_mesh(record.get("ground"), "ground"),
+        map_xodr=_optional_text(record.get("map_xodr"), "map_xodr"),
     )
     anchor = record["anchor"]
     parts = {
@@ -191,6 +234,19 @@ def _decode(record: Any) -> tuple[dict[str, Any], ArrayNames]:
         "source": _mapping(record["source"], "source"),
     }
     return parts, names
+
+
+def _decode_mesh(value: Any, what: str) -> dict[str, str] | None:
+    if value is None:
+        return None
+    names = {key: _text(name, what) for key, name in _mapping(value, what).items()}
+    if not {"vertices", "faces"} <= set(names) <= set(MESH_ARRAYS):
+        raise DataError(f"The scene's record has a {what} without vertices and faces. Save the scene again.")
+    return names
+
+
+def _optional_text(value: Any, what: str) -> str | None:
+    return None if value is None else _text(value, what)
 
 
 _ANCHOR_KEYS = ("latitude_deg", "longitude_deg", "altitude_m")

@@ -1,20 +1,50 @@
-"""The two USD text layers of a package: the root that simulators open, and the Gaussian volume it refers to."""
+"""The USD text layers of a package: the root that simulators open, and the Gaussian volume that it refers to."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ROOT_LAYER", "VOLUME_LAYER", "root_layer", "volume_layer"]
+__all__ = [
+    "NUREC_READERS",
+    "NUREC_VARIANT",
+    "PARTICLE_FIELD_LAYER",
+    "PARTICLE_FIELD_READERS",
+    "PARTICLE_FIELD_VARIANT",
+    "ROOT_LAYER",
+    "VOLUME_LAYER",
+    "root_layer",
+    "volume_layer",
+]
 
 ROOT_LAYER = "default.usda"
 VOLUME_LAYER = "gauss.usda"
+PARTICLE_FIELD_LAYER = "particlefield.usdc"
+
+NUREC_VARIANT = "nurec_for_kit_107_3_to_110_1"
+PARTICLE_FIELD_VARIANT = "particlefield_for_kit_110_1_and_later"
+NUREC_READERS = "Kit 107.3 to 110.1, Isaac Sim 5.0 to 6.0"
+PARTICLE_FIELD_READERS = "Kit 110.1 and later, Isaac Sim 6.0 and later, ovrtx 0.6"
 
 _STAGE = """\
     defaultPrim = "World"
     metersPerUnit = 1
     timeCodesPerSecond = 24
     upAxis = "Z"
+"""
+
+_READERS = f"""\
+    customLayerData = {{
+        dictionary gaussians = {{
+            string {NUREC_VARIANT} = "{NUREC_READERS}"
+            string {PARTICLE_FIELD_VARIANT} = "{PARTICLE_FIELD_READERS}"
+        }}"""
+
+_PROXY = """\
+                over "gauss"
+                {
+                    custom rel proxy = </World/mesh>
+                }
 """
 
 # What Kit has to switch for Gaussians to keep their own colours and blend among themselves.
@@ -35,20 +65,58 @@ _RENDER_SETTINGS = """\
 """
 
 
-def root_layer() -> str:
-    """Text of `default.usda`: the world, with the volume layer referenced below it as `/World/gauss/gauss`."""
+def root_layer(*, mesh: str | None = None, ground: str | None = None) -> str:
+    """Text of `default.usda`: the world, with the Gaussians in two variants and the meshes beside them.
+
+    The variant set ``gaussians`` holds the NuRec volume (`/World/gauss/gauss`, selected), for Kit 107.3 to 110.1, and
+    the particle field (`/World/splats/...`), for Kit 110.1 and later; a Kit without the one's schema shows nothing or
+    a black box. Meshes are invisible: they are there to collide with and to stand in for the volume.
+
+    Args:
+        mesh: member name of the proxy mesh's layer; the volume's ``proxy`` points at it.
+        ground: member name of the ground mesh's layer.
+    """
+    meshes = "".join(_mesh(name, layer) for name, layer in (("mesh", mesh), ("ground", ground)) if layer)
+    proxy = _PROXY if mesh else ""
     return f"""#usda 1.0
 (
-{_RENDER_SETTINGS}{_STAGE})
+{_RENDER_SETTINGS.replace("    customLayerData = {", _READERS)}{_STAGE})
 
-def Xform "World"
+def Xform "World" (
+    variants = {{
+        string gaussians = "{NUREC_VARIANT}"
+    }}
+    prepend variantSets = "gaussians"
+)
 {{
-    over "gauss" (
-        prepend references = @{VOLUME_LAYER}@
-    )
-    {{
+{meshes}    variantSet "gaussians" = {{
+        "{NUREC_VARIANT}" {{
+            over "gauss" (
+                prepend references = @{VOLUME_LAYER}@
+            )
+            {{
+{proxy}            }}
+        }}
+        "{PARTICLE_FIELD_VARIANT}" {{
+            over "splats" (
+                prepend references = @{PARTICLE_FIELD_LAYER}@
+            )
+            {{
+            }}
+        }}
     }}
 }}
+"""
+
+
+def _mesh(name: str, layer: str) -> str:
+    return f"""    over "{name}" (
+        prepend references = @{layer}@
+    )
+    {{
+        token visibility = "invisible"
+    }}
+
 """
 
 

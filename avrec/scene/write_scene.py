@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import logging
-from importlib import metadata
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avrec.drive import CameraSensor
 from avrec.errors import DataError, OutputError
 from avrec.gaussians import Gaussians
+from avrec.mesh.ply import ply_bytes
 from avrec.scene.arrays import write_array
 from avrec.scene.ftheta_fit import FThetaFit, fit_ftheta
-from avrec.scene.nurec import active_sh_degree, volume_center, write_nurec
+from avrec.scene.manifest import FORMAT, FORMAT_VERSION, avrec_version, manifest_of
+from avrec.scene.mesh_layer import build_mesh_layer
+from avrec.scene.nre_checkpoint import write_nre_checkpoint
+from avrec.scene.nurec import volume_center, write_nurec
 from avrec.scene.package_writer import PackageWriter
-from avrec.scene.rig_json import RIG_BOX, rig_trajectories
+from avrec.scene.records import data_info, datasource_summary, metadata_yaml, pose_record
+from avrec.scene.rig_json import PLACEHOLDER_ANCHOR, rig_trajectories
 from avrec.scene.scene import Scene
-from avrec.scene.scene_json import array_names, dump_json, encode_scene
-from avrec.scene.usd_layers import ROOT_LAYER, VOLUME_LAYER, root_layer, volume_layer
+from avrec.scene.scene_json import ArrayNames, array_names, dump_json, encode_scene
+from avrec.scene.splat_layer import build_particle_field
+from avrec.scene.tracks_json import sequence_tracks
+from avrec.scene.usd_layers import PARTICLE_FIELD_LAYER, ROOT_LAYER, VOLUME_LAYER, root_layer, volume_layer
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "MANIFEST", "NUREC_VOLUME", "RECORD", "write_scene"]
+__all__ = ["FORMAT", "FORMAT_VERSION", "MANIFEST", "MAX_MAP_BYTES", "NUREC_VOLUME", "RECORD", "write_scene"]
 
-FORMAT = "avrec-scene"
-FORMAT_VERSION = 1
+Float64 = NDArray[np.float64]
+
 MANIFEST = "manifest.json"
 RECORD = "avrec/scene.json"
 NUREC_VOLUME = "volume.nurec"
+CHECKPOINT = "checkpoint.ckpt"
+MAX_MAP_BYTES = 64 << 20
 
+_MESH_MEMBERS = {"mesh": "mesh", "ground": "mesh_ground"}
 _LOG = logging.getLogger(__name__)
 _CHECK_ROWS = 1 << 15
 
@@ -42,33 +53,87 @@ def write_scene(scene: Scene, path: Path, *, overwrite: bool = False) -> None:
     """
     if path.suffix != ".usdz" or not path.stem:
         raise OutputError(f"A scene is saved as a .usdz file, found {path.name!r}; choose a name ending in .usdz.")
-    for layer, cloud in {"static": scene.static, **scene.actors}.items():
-        _check_finite(f"layer {layer}", cloud)
-    if scene.sky is not None and not np.isfinite(scene.sky).all():
-        raise DataError("The scene's sky holds values that are not finite; mend it before saving.")
+    _check(scene)
     sequence_id = path.stem
     names = array_names(scene)
     record = dump_json(encode_scene(scene, names), what="scene")
-    center = volume_center(scene.static)
+    world = scene.world_gaussians()
+    center = volume_center(world)
     fits = {name: _fitted(name, sensor) for name, sensor in scene.cameras.items()}
     copies = {name: fit.camera for name, fit in fits.items() if fit is not None}
     rig = rig_trajectories(scene, sequence_id, copies, center)
     with PackageWriter(path, overwrite=overwrite) as package:
-        package.add(ROOT_LAYER, root_layer().encode("ascii"))
-        low, high = write_nurec(package, NUREC_VOLUME, scene.static, center)
-        package.add(VOLUME_LAYER, volume_layer(NUREC_VOLUME, low, high).encode("ascii"))
-        package.add("rig_trajectories.json", dump_json(rig, what="rig"))
+        _add_usd(package, scene, world, center)
+        _add_simulator_records(package, scene, sequence_id, rig, record)
         package.add(RECORD, record)
-        write_array(package, names.static, scene.static.packed)
-        for key, name in names.actors.items():
-            write_array(package, name, scene.actors[key].packed)
-        if scene.sky is not None and names.sky is not None:
-            write_array(package, names.sky, scene.sky)
-        manifest = _manifest(scene, sequence_id, fits, (-center + 0.0).tolist())
+        _add_tensors(package, scene, names)
+        write_nre_checkpoint(package, CHECKPOINT, scene, center)
+        manifest = manifest_of(scene, sequence_id, fits, center)
         manifest["members"] = {
             name: {"sha256": digest.sha256, "bytes": digest.bytes} for name, digest in package.digests.items()
         }
         package.add(MANIFEST, dump_json(manifest, what="manifest", indent=1))
+
+
+def _check(scene: Scene) -> None:
+    clouds = {"layer static": scene.static, **{f"layer {key}": cloud for key, cloud in scene.actors.items()}}
+    if scene.road is not None:
+        clouds["layer road"] = scene.road
+    for layer, cloud in clouds.items():
+        _check_finite(layer, cloud)
+    if scene.sky is not None and not np.isfinite(scene.sky).all():
+        raise DataError("The scene's sky holds values that are not finite; mend it before saving.")
+    if scene.map_xodr is not None and len(scene.map_xodr) > MAX_MAP_BYTES:
+        raise OutputError(
+            f"The scene's map takes {len(scene.map_xodr) >> 20} MiB, more than the {MAX_MAP_BYTES >> 20} a scene file "
+            "may hold; cut it to the surroundings of the drive."
+        )
+
+
+def _add_usd(package: PackageWriter, scene: Scene, world: Gaussians, center: Float64) -> None:
+    """The stage: its root first, as OpenUSD opens the first member."""
+    surfaces = {"mesh": scene.mesh, "ground": scene.ground}
+    given = {name: mesh for name, mesh in surfaces.items() if mesh is not None}
+    layers = {name: f"{_MESH_MEMBERS[name]}.usd" for name in given}
+    package.add(ROOT_LAYER, root_layer(mesh=layers.get("mesh"), ground=layers.get("ground")).encode("ascii"))
+    low, high = write_nurec(package, NUREC_VOLUME, world, center)
+    package.add(VOLUME_LAYER, volume_layer(NUREC_VOLUME, low, high).encode("ascii"))
+    package.add_built(PARTICLE_FIELD_LAYER, lambda file: build_particle_field(file, world, center))
+    for name, mesh in given.items():
+        collision = name == "mesh" or "mesh" not in given
+        build = partial(build_mesh_layer, mesh=mesh, center=center, name=name, collision=collision)
+        package.add_built(layers[name], build)
+        package.add(f"{_MESH_MEMBERS[name]}.ply", ply_bytes(mesh))
+
+
+def _add_simulator_records(
+    package: PackageWriter, scene: Scene, sequence_id: str, rig: dict[str, Any], record: bytes
+) -> None:
+    if scene.map_xodr is not None:
+        package.add("map.xodr", scene.map_xodr)
+    tracks = sequence_tracks(scene.tracks)
+    package.add("rig_trajectories.json", dump_json(rig, what="rig"))
+    package.add("sequence_tracks.json", dump_json(tracks, what="tracks"))
+    package.add("data_info.json", dump_json(data_info(sequence_id, rig), what="data info"))
+    package.add("datasource_summary.json", dump_json(datasource_summary(rig, tracks), what="summary"))
+    poses = pose_record(scene, scene.anchor or PLACEHOLDER_ANCHOR)
+    package.add("pose_record.json", dump_json(poses, what="pose record"))
+    metadata = metadata_yaml(scene, sequence_id, record, rig, avrec_version())
+    package.add("metadata.yaml", metadata.encode("ascii"))
+
+
+def _add_tensors(package: PackageWriter, scene: Scene, names: ArrayNames) -> None:
+    """Avrec's own members, exact."""
+    write_array(package, names.static, scene.static.packed)
+    if scene.road is not None and names.road is not None:
+        write_array(package, names.road, scene.road.packed)
+    for key, name in names.actors.items():
+        write_array(package, name, scene.actors[key].packed)
+    if scene.sky is not None and names.sky is not None:
+        write_array(package, names.sky, scene.sky)
+    for mesh, members in ((scene.mesh, names.mesh), (scene.ground, names.ground)):
+        for array, name in (members or {}).items():
+            write_array(package, name, getattr(mesh, array))
 
 
 def _fitted(name: str, sensor: CameraSensor) -> FThetaFit | None:
@@ -78,54 +143,6 @@ def _fitted(name: str, sensor: CameraSensor) -> FThetaFit | None:
     except (DataError, np.linalg.LinAlgError) as error:
         _LOG.warning("camera %s is left out of rig_trajectories.json: %s", name, error)
         return None
-
-
-def _manifest(
-    scene: Scene, sequence_id: str, fits: dict[str, FThetaFit | None], world_to_nre_translation: list[float]
-) -> dict[str, Any]:
-    """What the package is, how it came about, and which of its values are copies or stand-ins."""
-    assumed = {"rig_bbox": f"an ordinary car of {RIG_BOX['dim']} m: the recording knows no vehicle size"}
-    if scene.anchor is None:
-        assumed["T_world_base"] = "latitude 0, longitude 0: the recording knows no position on Earth"
-    unknown = [name for name, sensor in scene.cameras.items() if not sensor.shutter_known]
-    if unknown:
-        assumed["shutter"] = f"global for {', '.join(unknown)}: the recording says nothing"
-    cameras = {
-        name: None if fit is None else {"ftheta_rms_px": fit.rms_px, "ftheta_max_px": fit.max_px}
-        for name, fit in fits.items()
-    }
-    actors = {key: len(cloud) for key, cloud in scene.actors.items()}
-    return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "sequence_id": sequence_id,
-        "name": scene.name,
-        "versions": {"avrec": _avrec_version(), **_part(scene, "versions", {})},
-        "seed": _part(scene, "seed", None),
-        "config": _part(scene, "config", {}),
-        "source": dict(scene.source),
-        "gaussians": {"static": len(scene.static), "actors": actors, "sh_degree": scene.static.sh_degree},
-        "nurec": {
-            "layer": "static",
-            "precision": "float16",
-            "active_sh_degree": active_sh_degree(scene.static),
-            "world_to_nre_translation": world_to_nre_translation,
-        },
-        "cameras": cameras,
-        "assumed": assumed,
-    }
-
-
-def _part(scene: Scene, key: str, default: Any) -> Any:
-    value = scene.source.get(key, default)
-    return value if default is None or isinstance(value, type(default)) else default
-
-
-def _avrec_version() -> str:
-    try:
-        return metadata.version("avrec")
-    except metadata.PackageNotFoundError:  # run from a source tree
-        return "0+source"
 
 
 def _check_finite(what: str, cloud: Gaussians) -> None:

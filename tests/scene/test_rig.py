@@ -63,7 +63,7 @@ def test_layout_and_hand_computed_values(tmp_path: Path) -> None:
     world_to_nre = np.array(document["world_to_nre"]["matrix"])
     np.testing.assert_array_equal(world_to_nre @ [*center, 1], [0, 0, 0, 1])
     # On the equator at 90 degrees east: east is -X, north is Z, up is Y of the Earth.
-    expected = [[-1, 0, 0, 0], [0, 0, 1, 6378237], [0, 1, 0, 0], [0, 0, 0, 1]]
+    expected = [[-1, 0, 0, 0], [0, 0, 1, 6378137], [0, 1, 0, 0], [0, 0, 0, 1]]
     np.testing.assert_allclose(document["T_world_base"], expected, atol=1e-8)
     assert list(document["camera_calibrations"]) == ["front@street-1"]
     calibration = document["camera_calibrations"]["front@street-1"]
