@@ -1,0 +1,106 @@
+"""Piecewise cubic functions of the station along a road, as OpenDRIVE writes offsets, widths and heights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Cubics", "fit_cubics"]
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cubics:
+    """``a + b d + c d^2 + d d^3`` with d = s - start, from each start to the next.
+
+    Attributes:
+        starts: float64 [P], rising. Before the first start the function is 0.
+        coefficients: float64 [P, 4].
+    """
+
+    starts: Float64
+    coefficients: Float64
+
+    @staticmethod
+    def constant(value: float) -> Cubics:
+        """The same value everywhere."""
+        return Cubics(np.array([-np.inf if value == 0 else 0.0]), np.array([[value, 0.0, 0.0, 0.0]]))
+
+    @staticmethod
+    def of(records: list[tuple[float, float, float, float, float]]) -> Cubics:
+        """From rows of start, a, b, c, d in any order; of two with one start the later counts."""
+        if not records:
+            return Cubics.constant(0.0)
+        rows = np.array(sorted(records, key=lambda row: row[0]), dtype=np.float64)
+        kept = np.append(np.diff(rows[:, 0]) > 0, True)
+        return Cubics(rows[kept, 0], rows[kept, 1:])
+
+    def at(self, s: ArrayLike, *, before: bool = False) -> Float64:
+        """Values at stations [N], float64 [N]; ``before`` takes the piece that ends at a station, not the next."""
+        stations = np.asarray(s, dtype=np.float64)
+        piece = np.searchsorted(self.starts, stations, side="left" if before else "right") - 1
+        start = self.starts[np.maximum(piece, 0)]
+        offset = stations - np.where(np.isfinite(start), start, 0.0)
+        a, b, c, d = self.coefficients[np.maximum(piece, 0)].T
+        value = a + offset * (b + offset * (c + offset * d))
+        return np.where(piece < 0, 0.0, value)
+
+    def bend(self, start: float, end: float) -> float:
+        """Largest second derivative between two stations that no piece starts between."""
+        piece = max(int(np.searchsorted(self.starts, 0.5 * (start + end), side="right")) - 1, 0)
+        origin = self.starts[piece] if np.isfinite(self.starts[piece]) else 0.0
+        _, _, c, d = self.coefficients[piece]
+        return float(max(abs(2 * c + 6 * d * (end_ - origin)) for end_ in (start, end)))
+
+
+def fit_cubics(s: Float64, values: Float64, tolerance: float) -> Cubics:
+    """Few cubic pieces through samples, continuous, each sample met within ``tolerance``.
+
+    Pieces start and end on samples and meet them there exactly; between, they are least squares.
+
+    Args:
+        s: float64 [N], strictly rising.
+        values: float64 [N].
+        tolerance: in the unit of ``values``.
+    """
+    if np.ptp(values) <= tolerance / 2:
+        return Cubics(s[:1].copy(), np.array([[float(np.mean(values)), 0.0, 0.0, 0.0]]))
+    starts: list[float] = []
+    rows: list[Float64] = []
+    first, last = 0, len(s) - 1
+    while first < last:
+        good, bad, reach = first + 1, last + 1, last
+        coefficients = _piece(s[first : good + 1], values[first : good + 1])[0]
+        while reach > good:
+            candidate, error = _piece(s[first : reach + 1], values[first : reach + 1])
+            if error <= tolerance:
+                good, coefficients = reach, candidate
+            else:
+                bad = reach
+            reach = (good + bad) // 2
+        starts.append(float(s[first]))
+        rows.append(coefficients)
+        first = good
+    return Cubics(np.array(starts), np.array(rows))
+
+
+def _piece(s: Float64, values: Float64) -> tuple[Float64, float]:
+    """Cubic through the first and last sample, least squares between, and its largest error."""
+    span = s[-1] - s[0]
+    u = (s - s[0]) / span
+    line = values[0] + (values[-1] - values[0]) * u
+    bows = np.stack([u * (1 - u), u * u * (1 - u)], axis=1)
+    rest = values - line
+    if len(s) > 3:
+        weights = np.linalg.lstsq(bows, rest, rcond=None)[0]
+    elif len(s) == 3:
+        weights = np.array([rest[1] / bows[1, 0], 0.0])
+    else:
+        weights = np.zeros(2)
+    error = float(np.abs(bows @ weights - rest).max())
+    p, q = weights
+    unit = np.array([values[0], values[-1] - values[0] + p, q - p, -q])
+    return unit / span ** np.arange(4), error

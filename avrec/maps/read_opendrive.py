@@ -1,0 +1,231 @@
+"""OpenDRIVE files as lane graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.drive.lane_graph import Controller, Junction, Lane, LaneGraph, LaneMark, Neighbor, Road
+from avrec.errors import DataError
+from avrec.maps.geo_reference import anchor_of_geo_reference
+from avrec.maps.read_links import LaneKey, successors_of
+from avrec.maps.read_signals import read_crosswalks, read_signals
+from avrec.maps.sample_road import lane_ids, marks_along, sample_section
+from avrec.maps.source_road import SourceRoad, SourceSection, read_road
+from avrec.maps.xml_text import Element, number, parse_xml, text
+
+__all__ = ["read_opendrive"]
+
+Float64 = NDArray[np.float64]
+
+MAX_POINTS = 20_000_000
+
+
+def read_opendrive(source: str | Path | bytes) -> LaneGraph:
+    """Read an OpenDRIVE map, version 1.4 to 1.8.
+
+    Lines, arcs, spirals, cubic polynomials; lane sections, offsets, widths, borders, heights, elevation and
+    superelevation; road links, junctions, signals with controllers, stop lines and crosswalks. A header offset is
+    applied. Not read: road shapes and crossfall, objects other than crosswalks, railways. Lane sections shorter than
+    2 cm are passed through.
+
+    Args:
+        source: path of a ``.xodr`` file, or its content.
+
+    Returns:
+        Lanes named ``road.section.lane`` (or as avrec wrote them), sampled within 1 mm of the curves.
+
+    Raises:
+        DataError: not an OpenDRIVE file, a damaged one, or numbers that no road on Earth has.
+    """
+    root = parse_xml(source, "OpenDRIVE")
+    roads: dict[str, SourceRoad] = {}
+    for element in root.findall("road"):
+        road = read_road(element)
+        if road.id in roads:
+            raise DataError(f"Two roads have the id {road.id!r}. Give each road its own.")
+        roads[road.id] = road
+    if not roads:
+        raise DataError("The map holds no road. Export it again.")
+    header = root.find("header")
+    graph = _graph(roads, root.findall("junction"), root.findall("controller"))
+    projection = "" if header is None else (header.findtext("geoReference") or "").strip()
+    graph = graph.with_changes(
+        name="" if header is None else text(header, "name"),
+        anchor=anchor_of_geo_reference(projection),
+        geo_reference=projection,
+        notes=_notes(root),
+    )
+    offset = None if header is None else header.find("offset")
+    return graph if offset is None else _moved(graph, offset)
+
+
+def _graph(roads: Mapping[str, SourceRoad], junctions: list[Element], controllers: list[Element]) -> LaneGraph:
+    numbers = {
+        road.id: {index: kept for kept, index in enumerate(i for i, s in enumerate(road.sections) if s.kept)}
+        for road in roads.values()
+    }
+    names: dict[LaneKey, str] = {}
+    taken: set[str] = set()
+    for road in roads.values():
+        for index, section in enumerate(road.sections):
+            if section.kept:
+                for lane in lane_ids(section):
+                    own = section.lanes[lane].notes.get("avrec.lane", "")
+                    name = own if own and own not in taken else f"{road.id}.{numbers[road.id][index]}.{lane}"
+                    taken.add(name)
+                    names[LaneKey(road.id, index, lane)] = name
+
+    after = {
+        names[key]: [names[target] for target in targets if target in names]
+        for key, targets in successors_of(roads, junctions).items()
+        if key in names
+    }
+    before: dict[str, list[str]] = {}
+    for source, targets in after.items():
+        for target in targets:
+            before.setdefault(target, []).append(source)
+
+    lanes: dict[str, Lane] = {}
+    kept_roads: dict[str, Road] = {}
+    points = 0
+    for road in roads.values():
+        pieces: list[Float64] = []
+        for index, section in enumerate(road.sections):
+            if not section.kept:
+                continue
+            reference, sampled = sample_section(road, section)
+            pieces.append(reference if not pieces else reference[1:])
+            points += len(reference) * (3 * len(sampled) + 1)
+            if points > MAX_POINTS:
+                raise DataError(f"The map would take more than {MAX_POINTS} points. Cut it into parts.")
+            order = lane_ids(section)
+            for place, lane_id in enumerate(order):
+                lane = section.lanes[lane_id]
+                along = (lane_id > 0) == road.left_hand
+                name = names[LaneKey(road.id, index, lane_id)]
+                line = slice(None) if along else slice(None, None, -1)
+                inner, outer = sampled[lane_id].inner[line], sampled[lane_id].outer[line]
+                left_is_inner = (lane_id < 0) == along
+                inner_marks, outer_marks = _marks(section, lane_id, along)
+                beside = [
+                    None if not 0 <= other < len(order) else names[LaneKey(road.id, index, order[other])]
+                    for other in ((place - 1, place + 1) if along else (place + 1, place - 1))
+                ]
+                facing = [
+                    None if not 0 <= other < len(order) else ((order[other] > 0) == road.left_hand) == along
+                    for other in ((place - 1, place + 1) if along else (place + 1, place - 1))
+                ]
+                left, right = (
+                    None if who is None else Neighbor(who, bool(same)) for who, same in zip(beside, facing, strict=True)
+                )
+                speed = lane.speed_mps if lane.speed_mps is not None else road.speed_mps
+                lanes[name] = Lane(
+                    id=name,
+                    kind=lane.kind,
+                    center=sampled[lane_id].center[line],
+                    left=inner if left_is_inner else outer,
+                    right=outer if left_is_inner else inner,
+                    left_marks=inner_marks if left_is_inner else outer_marks,
+                    right_marks=outer_marks if left_is_inner else inner_marks,
+                    successors=tuple(after.get(name, ())),
+                    predecessors=tuple(before.get(name, ())),
+                    left_neighbor=left,
+                    right_neighbor=right,
+                    speed_limit_mps=speed,
+                    road=road.id,
+                    section=numbers[road.id][index],
+                    slot=lane_id,
+                    junction=road.junction,
+                    confidence=_confidence(lane.notes.get("avrec.confidence")),
+                    inferred=lane.notes.get("avrec.inferred") == "yes",
+                )
+        if pieces:
+            kept_roads[road.id] = Road(
+                road.id, np.concatenate(pieces), road.name, road.junction, road.kind, road.left_hand
+            )
+    signals, stop_lines = read_signals(roads, lambda r, section, lane: names.get(LaneKey(r, section, lane)))
+    return LaneGraph(
+        lanes=lanes,
+        roads=kept_roads,
+        junctions={
+            text(junction, "id"): Junction(
+                text(junction, "id"),
+                text(junction, "name"),
+                tuple(text(controller, "id") for controller in junction.findall("controller")),
+            )
+            for junction in junctions
+        },
+        signals=signals,
+        controllers=tuple(
+            Controller(
+                text(controller, "id"),
+                text(controller, "name"),
+                tuple(text(control, "signalId") for control in controller.findall("control")),
+            )
+            for controller in controllers
+        ),
+        stop_lines=stop_lines,
+        crosswalks=tuple(crosswalk for road in roads.values() for crosswalk in read_crosswalks(road)),
+    )
+
+
+def _marks(section: SourceSection, lane: int, along: bool) -> tuple[tuple[LaneMark, ...], tuple[LaneMark, ...]]:
+    """Marks on the inner and outer side of a lane; the inner one is written with its neighbour towards the centre."""
+    length = section.end - section.start
+    inward = max((other for other in section.lanes if other < lane), default=0) if lane > 0 else 0
+    if lane < 0:
+        inward = min((other for other in section.lanes if other > lane), default=0)
+    inner = section.lanes[inward].marks if inward in section.lanes and inward * lane >= 0 else ()
+    return marks_along(inner, length, along=along), marks_along(section.lanes[lane].marks, length, along=along)
+
+
+def _confidence(found: str | None) -> float:
+    try:
+        return min(max(float(found or 1.0), 0.0), 1.0)
+    except ValueError:
+        return 1.0
+
+
+def _notes(root: Element) -> tuple[str, ...]:
+    """What the file holds that the graph does not."""
+    left_out = {
+        "road shapes": "road/lateralProfile/shape",
+        "crossfall": "road/lateralProfile/crossfall",
+        "railways": "road/railroad/switch",
+    }
+    return tuple(f"{what} not read" for what, path in left_out.items() if root.find(path) is not None)
+
+
+def _moved(graph: LaneGraph, offset: Element) -> LaneGraph:
+    """The graph with a header's offset applied."""
+    heading = number(offset, "hdg", 0.0)
+    cos, sin = np.cos(heading), np.sin(heading)
+    shift = np.array([number(offset, key, 0.0) for key in "xyz"])
+    turn = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+
+    def moved(points: Float64) -> Float64:
+        return points @ turn + shift
+
+    return graph.with_changes(
+        lanes={
+            lane.id: replace(lane, center=moved(lane.center), left=moved(lane.left), right=moved(lane.right))
+            for lane in graph.lanes.values()
+        },
+        roads={road.id: replace(road, reference=moved(road.reference)) for road in graph.roads.values()},
+        signals=tuple(
+            replace(
+                signal,
+                position=moved(signal.position),
+                heading_rad=signal.heading_rad + heading,
+                facing_rad=signal.facing_rad + heading,
+            )
+            for signal in graph.signals
+        ),
+        stop_lines=tuple(replace(line, line=moved(line.line)) for line in graph.stop_lines),
+        crosswalks=tuple(replace(walk, polygon=moved(walk.polygon)) for walk in graph.crosswalks),
+    )

@@ -1,0 +1,165 @@
+"""Signals, stop lines and crosswalks of an OpenDRIVE road."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.drive.lane_graph import DRIVABLE, Crosswalk, Signal, StopLine
+from avrec.maps.sample_road import place
+from avrec.maps.source_road import SourceRoad, SourceSection
+from avrec.maps.xml_text import Element, integer, number, text
+
+__all__ = ["read_crosswalks", "read_signals"]
+
+Float64 = NDArray[np.float64]
+LaneName = Callable[[str, int, int], str | None]
+
+STOP_LINE = "294"
+"""Number of the stop line in the German catalogue, which OpenDRIVE files everywhere use for it."""
+MAX_CORNERS = 10_000
+
+
+def read_signals(roads: Mapping[str, SourceRoad], name: LaneName) -> tuple[tuple[Signal, ...], tuple[StopLine, ...]]:
+    """All signals, with the lanes of other roads that refer to them, and the stop lines among them.
+
+    Args:
+        roads: of the file, by id.
+        name: the lane graph's name of a road's lane: ``name(road, section, lane)``.
+    """
+    signals: dict[str, Signal] = {}
+    stop_lines: list[StopLine] = []
+    for road in roads.values():
+        for element in road.element.findall("signals/signal"):
+            s = min(max(number(element, "s"), 0.0), road.reference.length)
+            index, section = _section_at(road, s)
+            lanes = _lanes(element, road, section)
+            names = tuple(found for lane in lanes if (found := name(road.id, index, lane)) is not None)
+            if text(element, "type") == STOP_LINE:
+                line = _across(road, section, s, lanes, number(element, "t", 0.0), number(element, "width", 0.0))
+                stop_lines.append(StopLine(id=text(element, "id"), line=line, lanes=names, road=road.id))
+                continue
+            signal = _signal(element, road, s, names)
+            if signal.id not in signals:
+                signals[signal.id] = signal
+    for road in roads.values():
+        for element in road.element.findall("signals/signalReference"):
+            known = signals.get(text(element, "id"))
+            if known is None:
+                continue
+            index, section = _section_at(road, min(max(number(element, "s"), 0.0), road.reference.length))
+            lanes = _lanes(element, road, section)
+            names = tuple(found for lane in lanes if (found := name(road.id, index, lane)) is not None)
+            signals[known.id] = replace(known, lanes=tuple(dict.fromkeys(known.lanes + names)))
+    return tuple(signals.values()), tuple(stop_lines)
+
+
+def read_crosswalks(road: SourceRoad) -> Iterable[Crosswalk]:
+    """Objects of type crosswalk, with their outline or the rectangle of their length and width."""
+    for index, element in enumerate(road.element.findall("objects/object")):
+        if text(element, "type").lower() != "crosswalk":
+            continue
+        s, t = number(element, "s"), number(element, "t", 0.0)
+        outline = element.find("outlines/outline")
+        if outline is None:
+            outline = element.find("outline")
+        corners = [] if outline is None else outline.findall("cornerRoad")[:MAX_CORNERS]
+        if len(corners) >= 3:
+            along = np.array([number(corner, "s") for corner in corners])
+            across = np.array([number(corner, "t") for corner in corners])
+            polygon = place(road, along, across, np.array([number(corner, "dz", 0.0) for corner in corners]))
+        else:
+            locals_ = [] if outline is None else outline.findall("cornerLocal")[:MAX_CORNERS]
+            if len(locals_) >= 3:
+                uvz = np.array([[number(c, "u"), number(c, "v"), number(c, "z", 0.0)] for c in locals_])
+            else:
+                u, v = number(element, "length", 0.0) / 2, number(element, "width", 0.0) / 2
+                if u <= 0 or v <= 0:
+                    continue
+                uvz = np.array([[-u, -v, 0.0], [u, -v, 0.0], [u, v, 0.0], [-u, v, 0.0]])
+            heading = float(road.reference.at([s])[1][0]) + number(element, "hdg", 0.0)
+            origin = place(road, np.array([s]), np.array([t]), number(element, "zOffset", 0.0))[0]
+            cos, sin = np.cos(heading), np.sin(heading)
+            turned = uvz @ np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+            polygon = origin + turned
+        yield Crosswalk(id=text(element, "id") or f"{road.id}.{index}", polygon=polygon, road=road.id)
+
+
+def _signal(element: Element, road: SourceRoad, s: float, lanes: tuple[str, ...]) -> Signal:
+    heading = float(road.reference.at([s])[1][0])
+    against = text(element, "orientation") == "-"
+    turn = np.pi if against else 0.0
+    position = place(
+        road, np.array([s]), np.array([number(element, "t", 0.0)]), number(element, "zOffset", 0.0)
+    )[0]
+    value = element.get("value")
+    return Signal(
+        id=text(element, "id"),
+        position=position,
+        heading_rad=_wrapped(heading + turn),
+        facing_rad=_wrapped(heading + turn + number(element, "hOffset", 0.0)),
+        lanes=lanes,
+        dynamic=text(element, "dynamic") == "yes",
+        type=text(element, "type"),
+        subtype=text(element, "subtype"),
+        country=text(element, "country"),
+        value=number(element, "value") if value and value.strip() else None,
+        unit=text(element, "unit"),
+        text=text(element, "text"),
+        name=text(element, "name"),
+        height_m=number(element, "height", 0.0),
+        width_m=number(element, "width", 0.0),
+        both_directions=text(element, "orientation") not in ("+", "-"),
+        road=road.id,
+    )
+
+
+def _lanes(element: Element, road: SourceRoad, section: SourceSection) -> list[int]:
+    """Lanes a signal speaks to: those it names, else the drivable ones of its direction."""
+    named = element.findall("validity")
+    if named:
+        ranges = [sorted((integer(v, "fromLane"), integer(v, "toLane"))) for v in named]
+        return [lane for lane in sorted(section.lanes) if lane and any(low <= lane <= high for low, high in ranges)]
+    orientation = text(element, "orientation")
+    found = []
+    for lane in sorted(section.lanes):
+        along = (lane > 0) == road.left_hand
+        if lane and section.lanes[lane].kind in DRIVABLE and orientation != ("-" if along else "+"):
+            found.append(lane)
+    return found
+
+
+def _across(
+    road: SourceRoad, section: SourceSection, s: float, lanes: list[int], t: float, width: float
+) -> Float64:
+    """The line from one side of the lanes to the other at a station."""
+    offset = float(road.offset.at([s])[0])
+    edges: list[float] = []
+    for side in (1, -1):
+        edge = offset
+        for lane in sorted((lane for lane in section.lanes if lane * side > 0), key=abs):
+            widths = section.lanes[lane].widths
+            outer = edge + side * (0.0 if widths is None else max(float(widths.at([s - section.start])[0]), 0.0))
+            if lane in lanes:
+                edges += [edge, outer]
+            edge = outer
+    if not edges or max(edges) - min(edges) < 0.1:
+        edges = [t - max(width, 1.0) / 2, t + max(width, 1.0) / 2]
+    return place(road, np.array([s, s]), np.array([max(edges), min(edges)]))
+
+
+def _section_at(road: SourceRoad, s: float) -> tuple[int, SourceSection]:
+    """The section at a station, a kept one where there is any."""
+    for index, section in enumerate(road.sections):
+        if section.kept and section.start <= s <= section.end:
+            return index, section
+    starts = [section.start for section in road.sections]
+    index = max(int(np.searchsorted(starts, s, side="right")) - 1, 0)
+    return index, road.sections[index]
+
+
+def _wrapped(angle: float) -> float:
+    return float(np.arctan2(np.sin(angle), np.cos(angle)))
