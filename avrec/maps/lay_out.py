@@ -1,0 +1,304 @@
+"""A road of a lane graph in OpenDRIVE's terms: a reference line, and lanes as functions of the station along it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from avrec.drive.lane_graph import DRIVABLE, Lane, Road
+from avrec.errors import DataError
+from avrec.maps.cubics import Cubics, fit_cubics
+from avrec.maps.fit_reference import fit_reference
+from avrec.maps.reference_line import ReferenceLine
+
+__all__ = ["LaneLayout", "RoadLayout", "SectionLayout", "Stations", "lay_out"]
+
+Float64 = NDArray[np.float64]
+
+FLAT_SLOPE = 2e-3
+"""Roads that lean less than this across, everywhere, are written level."""
+RAISED_M = 0.03
+"""Lanes that lie this much above or below the plane of their road get heights of their own."""
+_DENSE_M = 0.5
+_SAMPLE_M = 0.25
+
+
+@dataclass(frozen=True)
+class LaneLayout:
+    """Width and height of a lane by distance from its section's start; heights are (distance, inner, outer)."""
+
+    lane: Lane
+    width: Cubics
+    heights: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True)
+class SectionLayout:
+    """Lanes between two stations, from left to right."""
+
+    start: float
+    end: float
+    lanes: tuple[LaneLayout, ...]
+
+
+@dataclass(frozen=True)
+class RoadLayout:
+    """A road ready to be written."""
+
+    road: Road
+    reference: ReferenceLine
+    elevation: Cubics
+    banking: Cubics
+    offset: Cubics
+    sections: tuple[SectionLayout, ...]
+
+
+class Stations:
+    """Finds stations along a reference line."""
+
+    def __init__(self, reference: ReferenceLine) -> None:
+        count = max(int(np.ceil(reference.length / _SAMPLE_M)), 4)
+        self._reference = reference
+        self._s = np.linspace(0.0, reference.length, count + 1)
+        self._tree = cKDTree(reference.at(self._s)[0])
+
+    def of(self, points: Float64) -> tuple[Float64, Float64, Float64]:
+        """Station, lateral position and distance from the reference line's normal, float64 [N] each, of points [N, 2].
+
+        Stations beyond the ends continue straight on.
+        """
+        s = self._s[self._tree.query(points)[1]]
+        for _ in range(8):
+            at, heading, curvature = self._reference.at(s)
+            rest = points - at
+            along = rest[:, 0] * np.cos(heading) + rest[:, 1] * np.sin(heading)
+            across = rest[:, 1] * np.cos(heading) - rest[:, 0] * np.sin(heading)
+            inside = (s >= 0) & (s <= self._reference.length)
+            s = s + along / np.where(inside, np.maximum(1 - curvature * across, 0.1), 1.0)
+        at, heading, _ = self._reference.at(s)
+        rest = points - at
+        along = rest[:, 0] * np.cos(heading) + rest[:, 1] * np.sin(heading)
+        return s, rest[:, 1] * np.cos(heading) - rest[:, 0] * np.sin(heading), along
+
+
+def lay_out(
+    road: Road,
+    lanes: tuple[Lane, ...],
+    tolerance: float,
+    start_heading: float | None = None,
+    end_heading: float | None = None,
+) -> RoadLayout:
+    """Fit a road.
+
+    Args:
+        road: gives the reference line.
+        lanes: the road's, by section and from left to right; slots without gaps.
+        tolerance: largest distance between a lane's border and what is written, metres.
+        start_heading, end_heading: of the reference line, where they must meet other roads'.
+
+    Raises:
+        DataError: slots or sections with gaps, or lanes that do not run along the reference line.
+    """
+    reference = fit_reference(road.reference[:, :2], tolerance / 4, start_heading, end_heading)
+    stations = Stations(reference)
+    numbers = sorted({lane.section for lane in lanes})
+    if numbers != list(range(len(numbers))) or not numbers:
+        raise DataError(f"Road {road.id} has the lane sections {numbers}. Number them from 0 without gaps.")
+    by_section = [tuple(lane for lane in lanes if lane.section == number) for number in numbers]
+    starts = [0.0, *(_start_of(road, members, stations) for members in by_section[1:])]
+    edges = np.maximum.accumulate([*starts, reference.length])
+    own = stations.of(road.reference[:, :2])[0]
+    elevation = _fit(own, road.reference[:, 2], 0.0, reference.length, tolerance / 4)
+    banking = _banking(road, by_section, stations, elevation, reference.length)
+    offsets: list[Cubics] = []
+    sections: list[SectionLayout] = []
+    for members, start, end in zip(by_section, edges[:-1], edges[1:], strict=True):
+        if end - start < 1e-6:
+            raise DataError(f"Section {members[0].section} of road {road.id} has no length. Remove it.")
+        offset, section = _section(road, members, stations, elevation, banking, float(start), float(end), tolerance)
+        offsets.append(offset)
+        sections.append(section)
+    joined = Cubics(
+        np.concatenate([piece.starts for piece in offsets]), np.concatenate([piece.coefficients for piece in offsets])
+    )
+    return RoadLayout(road, reference, elevation, banking, _simple(joined), tuple(sections))
+
+
+def _borders(road: Road, lane: Lane) -> tuple[Float64, Float64]:
+    """Inner and outer border in the direction of the reference line."""
+    along = road.along(lane.slot)
+    inner, outer = (lane.left, lane.right) if (lane.slot < 0) == along else (lane.right, lane.left)
+    return (inner, outer) if along else (inner[::-1], outer[::-1])
+
+
+def _start_of(road: Road, lanes: tuple[Lane, ...], stations: Stations) -> float:
+    points = np.array([_borders(road, lane)[0][0, :2] for lane in lanes])
+    return float(np.median(stations.of(points)[0]))
+
+
+def _dense(line: Float64) -> Float64:
+    """With points at least every half metre."""
+    lengths = np.linalg.norm(np.diff(line[:, :2], axis=0), axis=1)
+    along = np.concatenate([[0.0], np.cumsum(lengths)])
+    if along[-1] < 1e-9:
+        return line
+    keep = np.append(True, lengths > 1e-9)
+    line, along = line[keep], along[keep]
+    wanted = np.union1d(along, np.linspace(0.0, along[-1], max(int(along[-1] / _DENSE_M) + 1, 2)))
+    return np.stack([np.interp(wanted, along, line[:, axis]) for axis in range(3)], axis=1)
+
+
+def _curve_of(line: Float64, stations: Stations, start: float, end: float, road: Road) -> Float64:
+    """Rows of station, lateral position and height along a border, stations rising strictly from start to end."""
+    points = _dense(line)
+    s, t, along = stations.of(points[:, :2])
+    far = np.abs(along) > 0.05 * np.maximum(np.abs(t), 1.0)
+    if far.all() or len(points) < 2:
+        raise DataError(f"A lane of road {road.id} does not run along the road. Sort the lanes into roads anew.")
+    rows = np.stack([s, t, points[:, 2]], axis=1)[~far]
+    rising = rows[:, 0] > np.maximum.accumulate(np.concatenate([[-np.inf], rows[:-1, 0]])) + 1e-5
+    rows = rows[rising]
+    # The border's own end points are the section's ends: what lies a hair before or behind is not lost.
+    inside = rows[(rows[:, 0] > start + 1e-5) & (rows[:, 0] < end - 1e-5)]
+    ends = [[s_, *(_at(rows, s_, axis) for axis in (1, 2))] for s_ in (start, end)]
+    return np.concatenate([ends[:1], inside, ends[1:]])
+
+
+def _at(rows: Float64, s: float, axis: int) -> float:
+    """Value at a station; straight on beyond the ends."""
+    if len(rows) == 1 or rows[0, 0] <= s <= rows[-1, 0]:
+        return float(np.interp(s, rows[:, 0], rows[:, axis]))
+    if s < rows[0, 0]:
+        origin, far = rows[0], rows[min(np.searchsorted(rows[:, 0], rows[0, 0] + 1.0), len(rows) - 1)]
+    else:
+        origin, far = rows[-1], rows[max(np.searchsorted(rows[:, 0], rows[-1, 0] - 1.0) - 1, 0)]
+    slope = (far[axis] - origin[axis]) / (far[0] - origin[0])
+    if abs(s - origin[0]) < 1e-2:
+        slope = 0.0
+    return float(origin[axis] + slope * (s - origin[0]))
+
+
+def _fit(s: Float64, values: Float64, start: float, end: float, tolerance: float) -> Cubics:
+    """Cubics through values given at rising stations, over the whole range."""
+    keep = np.append(True, np.diff(np.maximum.accumulate(s)) > 1e-6)
+    grid = np.union1d(s[keep], np.arange(start, end, 2.0))
+    grid = np.concatenate([[start], grid[(grid > start + 1e-6) & (grid < end - 1e-6)], [end]])
+    return _simple(fit_cubics(grid, np.interp(grid, s[keep], values[keep]), tolerance))
+
+
+def _simple(cubics: Cubics) -> Cubics:
+    """Without dust in the coefficients and without pieces that only continue the one before."""
+    starts, rows = [cubics.starts[0]], [np.where(np.abs(cubics.coefficients[0]) < 1e-12, 0.0, cubics.coefficients[0])]
+    for start, row in zip(cubics.starts[1:], cubics.coefficients[1:], strict=True):
+        row = np.where(np.abs(row) < 1e-12, 0.0, row)
+        a, b, c, d = rows[-1]
+        x = start - starts[-1]
+        moved = np.array([a + x * (b + x * (c + x * d)), b + x * (2 * c + 3 * x * d), c + 3 * x * d, d])
+        if not np.allclose(moved, row, rtol=0, atol=1e-9):
+            starts.append(start)
+            rows.append(row)
+    return Cubics(np.array(starts), np.array(rows))
+
+
+def _banking(
+    road: Road, sections: list[tuple[Lane, ...]], stations: Stations, elevation: Cubics, length: float
+) -> Cubics:
+    """Lean of the road across, radians, from the borders of the lanes that are driven on."""
+    rows: list[Float64] = []
+    for members in sections:
+        drivable = [lane for lane in members if lane.kind in DRIVABLE] or list(members)
+        for lane in drivable:
+            for line in _borders(road, lane):
+                s, t, along = stations.of(line[:, :2])
+                good = np.abs(along) < 0.05
+                rows.append(np.stack([s, t, line[:, 2] - elevation.at(np.clip(s, 0, length))], axis=1)[good])
+    samples = np.concatenate(rows)
+    samples = samples[np.abs(samples[:, 1]) > 0.5]
+    if not len(samples):
+        return Cubics.constant(0.0)
+    order = np.argsort(samples[:, 0], kind="stable")
+    s, t, z = samples[order].T
+    s = np.clip(s, 0.0, length)
+    # Least squares through the reference line, over a short stretch around each station.
+    grid = np.unique(np.concatenate([[0.0], np.arange(0.0, length, 1.0), np.round(s, 3), [length]]))
+    reach = 0.51
+    low, high = np.searchsorted(s, grid - reach), np.searchsorted(s, grid + reach, side="right")
+    tz, tt = (np.concatenate([[0.0], np.cumsum(values)]) for values in (t * z, t * t))
+    weight = tt[high] - tt[low]
+    known = weight > 0.25
+    if not known.any():
+        return Cubics.constant(0.0)
+    slopes = np.arctan2((tz[high] - tz[low])[known], weight[known])
+    if np.abs(slopes).max() < FLAT_SLOPE:
+        return Cubics.constant(0.0)
+    return _fit(grid[known], slopes, 0.0, length, 5e-4)
+
+
+def _section(
+    road: Road,
+    lanes: tuple[Lane, ...],
+    stations: Stations,
+    elevation: Cubics,
+    banking: Cubics,
+    start: float,
+    end: float,
+    tolerance: float,
+) -> tuple[Cubics, SectionLayout]:
+    slots = [lane.slot for lane in lanes]
+    full = [*range(max([0, *slots]), 0, -1), *range(-1, min([0, *slots]) - 1, -1)]
+    if slots != full:
+        raise DataError(f"Section {lanes[0].section} of road {road.id} has the slots {slots}, expected {full}.")
+    lines: list[tuple[Lane, Float64, Float64]] = []
+    for lane in lanes:
+        inner, outer = _borders(road, lane)
+        lines.append((lane, _curve_of(inner, stations, start, end, road), _curve_of(outer, stations, start, end, road)))
+    grid = np.unique(np.concatenate([curve[:, 0] for _, *pair in lines for curve in pair]))
+    grid = grid[np.append(True, np.diff(grid) > 1e-4)]
+    grid[0], grid[-1] = start, end
+    bank, base = banking.at(grid), elevation.at(grid)
+    cos, sin = np.cos(bank), np.sin(bank)
+
+    def surface(curve: Float64) -> tuple[Float64, Float64]:
+        """Lateral position on the leaning road and height above it."""
+        across = np.interp(grid, curve[:, 0], curve[:, 1])
+        up = np.interp(grid, curve[:, 0], curve[:, 2]) - base
+        return across * cos + up * sin, up * cos - across * sin
+
+    first_right = next((pair for pair in lines if pair[0].slot == -1), None)
+    middle = surface((first_right or next(pair for pair in lines if pair[0].slot == 1))[1])[0]
+    layouts: dict[int, LaneLayout] = {}
+    for side in (1, -1):
+        edge = middle
+        for lane, inner, outer in sorted((item for item in lines if item[0].slot * side > 0), key=_by_slot):
+            border, outer_up = surface(outer)
+            inner_up = surface(inner)[1]
+            width = np.maximum((border - edge) * side, 0.0)
+            width[width < 1e-6] = 0.0
+            fitted = _simple(fit_cubics(grid - start, width, tolerance / 4))
+            layouts[lane.slot] = LaneLayout(lane, fitted, _heights(grid - start, inner_up, outer_up))
+            edge = edge + side * width
+    return fit_cubics(grid, middle, tolerance / 4), SectionLayout(start, end, tuple(layouts[slot] for slot in slots))
+
+
+def _by_slot(item: tuple[Lane, Float64, Float64]) -> int:
+    return abs(item[0].slot)
+
+
+def _heights(d: Float64, inner: Float64, outer: Float64) -> tuple[tuple[float, float, float], ...]:
+    """Steps that follow the borders' heights above the road within 2 cm; none where the lane lies on it."""
+    if max(np.abs(inner).max(), np.abs(outer).max()) < RAISED_M:
+        return ()
+    steps: list[tuple[float, float, float]] = []
+    first = 0
+    for index in range(1, len(d) + 1):
+        here = slice(first, index + 1)
+        if index == len(d) or max(np.ptp(inner[here]), np.ptp(outer[here])) > 0.04:
+            span = slice(first, index)
+            steps.append(
+                (float(d[first]), *(float(values[span].min() + values[span].max()) / 2 for values in (inner, outer)))
+            )
+            first = index
+    return tuple((start, round(inside, 4), round(outside, 4)) for start, inside, outside in steps)
