@@ -153,7 +153,7 @@ class PackageWriter:
         with self.member(name) as stream:
             stream.write(data)
 
-    def add_built(self, name: str, build: Callable[[Path], None]) -> None:
+    def add_built(self, name: str, build: Callable[[Path], object]) -> None:
         """Add a member that a library can only write to a file of its own.
 
         Args:
@@ -168,8 +168,8 @@ class PackageWriter:
         try:
             try:
                 build(path)
-            except RuntimeError as error:  # OpenUSD's way to say that it cannot write
-                raise self._cannot_write(str(error).strip().splitlines()[-1][:200]) from error
+            except (RuntimeError, OutputError) as error:  # OpenUSD's way to say that it cannot write, and ours
+                raise self._cannot_write(f"its member {name} could not be made") from error
             with self._saying_so(), open(path, "rb") as source, self.member(name) as stream:
                 while piece := source.read(_CHUNK):
                     stream.write(piece)
