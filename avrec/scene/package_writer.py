@@ -167,7 +167,8 @@ class PackageWriter:
         path = self.path.with_name(f".{self.path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial{suffix}")
         try:
             try:
-                build(path)
+                with self._saying_so():
+                    build(path)
             except (RuntimeError, OutputError) as error:  # OpenUSD's way to say that it cannot write, and ours
                 raise self._cannot_write(f"its member {name} could not be made") from error
             with self._saying_so(), open(path, "rb") as source, self.member(name) as stream:

@@ -30,7 +30,8 @@ _LABELS = {
 
 def consumer_label(label: str) -> str:
     """The class name that CARLA understands, or the recording's own where it has none."""
-    return _LABELS.get(label.strip().lower().replace(" ", "_").replace("-", "_").replace(".", "_"), label)
+    words = "".join(char if char.isalnum() else " " for char in label.lower()).split()
+    return _LABELS.get("_".join(words), label)
 
 
 def sequence_tracks(tracks: Iterable[Track]) -> dict[str, Any]:

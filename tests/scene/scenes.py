@@ -21,6 +21,7 @@ from avrec.geometry import (
     matrix_from_rpy,
     transform_from,
 )
+from avrec.mesh.mesh import Mesh
 from avrec.scene import Scene
 
 START_US = 1_700_000_000_000_000
@@ -59,6 +60,7 @@ def make_scene(
     actors: tuple[str, ...] = ("7",),
     sky_side: int = 4,
     source: dict[str, Any] | None = None,
+    surroundings: bool = False,
 ) -> Scene:
     rng = np.random.default_rng(seed)
     sensors = {name: make_camera(rng, name) for name in cameras}
@@ -81,7 +83,19 @@ def make_scene(
         held_out={name: rng.random(len(times)) < 0.2 for name, times in frames.items()},
         anchor=Anchor(float(rng.uniform(-80, 80)), float(rng.uniform(-180, 180)), 12.5) if seed % 2 else None,
         source={"layout": "made up", "seed": seed, "config": {"budget_s": 0.1 + 0.2}} if source is None else source,
+        road=random_cloud(rng, n // 3, degree) if surroundings else None,
+        mesh=random_mesh(rng) if surroundings else None,
+        ground=random_mesh(rng) if surroundings and rng.random() < 0.7 else None,
+        map_xodr=rng.bytes(int(rng.integers(0, 200))) if surroundings else None,
     )
+
+
+def random_mesh(rng: np.random.Generator) -> Mesh:
+    count = int(rng.integers(0, 20))
+    faces = rng.integers(0, max(count, 1), (int(rng.integers(0, 30)) if count else 0, 3)).astype(np.int32)
+    colours = rng.integers(0, 256, (count, 3)).astype(np.uint8) if rng.random() < 0.5 else None
+    normals = rng.normal(0, 1, (count, 3)) if rng.random() < 0.5 else None
+    return Mesh(rng.normal(0, 30, (count, 3)), faces, colours, normals)
 
 
 _TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -100,6 +114,7 @@ scenes = st.builds(
     actors=st.lists(_TEXT.filter(lambda text: text != "parked"), unique=True, max_size=3).map(tuple),
     sky_side=st.integers(0, 3),
     source=st.dictionaries(_TEXT, _JSON, max_size=3),
+    surroundings=st.booleans(),
 )
 
 
@@ -115,6 +130,16 @@ def assert_same(one: Scene, two: Scene) -> None:
     assert (one.sky is None) == (two.sky is None)
     if one.sky is not None and two.sky is not None:
         _same_array(one.sky, two.sky)
+    assert (one.road is None) == (two.road is None)
+    if one.road is not None and two.road is not None:
+        _same_array(one.road.packed, two.road.packed)
+    for surface, other in ((one.mesh, two.mesh), (one.ground, two.ground)):
+        assert (surface is None) == (other is None)
+        for name in ("vertices", "faces", "colours", "normals") if surface is not None else ():
+            assert (getattr(surface, name) is None) == (getattr(other, name) is None)
+            if getattr(surface, name) is not None:
+                _same_array(getattr(surface, name), getattr(other, name))
+    assert one.map_xodr == two.map_xodr
     for mine, theirs in ((one.ego, two.ego), (one.ego_recorded, two.ego_recorded)):
         _same_path(mine, theirs)
     assert [(track.id, track.label) for track in one.tracks] == [(track.id, track.label) for track in two.tracks]
