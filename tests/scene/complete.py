@@ -82,6 +82,7 @@ def complete_scene(n: int = 300, degree: int = 3) -> Scene:
         Track("parked", "car", np.array([4.5, 1.8, 1.5]), _path(40.0, -4.0, 0.75, 0.0)),
     )
     surface = ground_mesh()
+    colours = rng.integers(0, 256, surface.vertices.shape).astype(np.uint8)
     normals = np.tile([0.0, 0.0, 1.0], (len(surface.vertices), 1))
     return replace(
         make_scene(5, n=n, degree=degree, actors=()),
@@ -96,7 +97,7 @@ def complete_scene(n: int = 300, degree: int = 3) -> Scene:
         frames=frames,
         held_out={name: np.arange(len(times)) % 8 == 0 for name, times in frames.items()},
         anchor=ANCHOR,
-        mesh=Mesh(surface.vertices + [0.1, 0.2, 1 / 3], surface.faces, np.zeros((len(normals), 3), np.uint8), normals),
+        mesh=Mesh(surface.vertices + np.array([0.1, 0.2, 1 / 3]), surface.faces, colours, normals),
         ground=surface,
         map_xodr=road_map(),
     )

@@ -17,7 +17,7 @@ import yaml
 from scipy.spatial.transform import Rotation
 
 from avrec.drive import Track
-from avrec.geometry import Trajectory, matrix_from_rpy, transform_from
+from avrec.geometry import Anchor, Trajectory, ecef_from_world, invert, matrix_from_rpy, transform_from
 from avrec.mesh import parse_ply
 from avrec.scene import Scene, read_manifest
 from tests.scene.complete import ANCHOR, complete_scene, road_map
@@ -47,8 +47,9 @@ def document(members: dict[str, bytes], name: str) -> Any:
 
 
 def test_all_members_are_there_and_come_back(members: dict[str, bytes], package: Path, scene: Scene) -> None:
-    expected = """default.usda volume.nurec gauss.usda particlefield.usdc mesh.usd mesh.ply mesh_ground.usd mesh_ground.ply
-        map.xodr rig_trajectories.json sequence_tracks.json data_info.json datasource_summary.json pose_record.json
+    expected = """default.usda volume.nurec gauss.usda particlefield.usdc mesh.usd mesh.ply mesh_ground.usd
+        mesh_ground.ply map.xodr rig_trajectories.json sequence_tracks.json data_info.json datasource_summary.json
+        pose_record.json
         metadata.yaml checkpoint.ckpt manifest.json"""
     assert set(expected.split()) <= set(members)
     opened = Scene.open(package)
@@ -204,8 +205,6 @@ def test_meshes_are_in_the_world_frame(members: dict[str, bytes], scene: Scene) 
 def test_map_is_carried_unchanged_and_lies_in_the_world(members: dict[str, bytes]) -> None:
     assert members["map.xodr"] == road_map()
     rig = document(members, "rig_trajectories.json")
-    from avrec.geometry import Anchor, ecef_from_world, invert
-
     ground = Anchor(ANCHOR.latitude_deg, ANCHOR.longitude_deg, 0.0)
     np.testing.assert_allclose(invert(ecef_from_world(ground)) @ np.array(rig["T_world_base"]), np.eye(4), atol=1e-8)
 

@@ -246,9 +246,13 @@ def test_a_library_that_cannot_write_its_member(tmp_path: Path, error: Exception
         file.write_bytes(b"half")
         raise error
 
-    with pytest.raises(OutputError, match=r"a\.usdz.*nothing was left behind"), PackageWriter(tmp_path / "a.usdz") as p:
-        p.add("a", b"1")
-        p.add_built("mesh.usd", build)
+    def write() -> None:
+        with PackageWriter(tmp_path / "a.usdz") as package:
+            package.add("a", b"1")
+            package.add_built("mesh.usd", build)
+
+    with pytest.raises(OutputError, match=r"a\.usdz.*nothing was left behind"):
+        write()
     assert not list(tmp_path.iterdir())
 
 
