@@ -49,8 +49,7 @@ def document(members: dict[str, bytes], name: str) -> Any:
 def test_all_members_are_there_and_come_back(members: dict[str, bytes], package: Path, scene: Scene) -> None:
     expected = """default.usda volume.nurec gauss.usda particlefield.usdc mesh.usd mesh.ply mesh_ground.usd
         mesh_ground.ply map.xodr rig_trajectories.json sequence_tracks.json data_info.json datasource_summary.json
-        pose_record.json
-        metadata.yaml checkpoint.ckpt manifest.json"""
+        pose_record.json metadata.yaml checkpoint.ckpt manifest.json"""
     assert set(expected.split()) <= set(members)
     opened = Scene.open(package)
     assert_same(scene, opened)

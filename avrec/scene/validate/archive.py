@@ -90,6 +90,9 @@ class Archive:
         except OSError as reason:
             self._file.close()
             raise DataError(f"Cannot read {self.path}: {reason.strerror or reason}; check the path.") from reason
+        except DataError as reason:
+            self._file.close()
+            raise DataError(f"{self.path} cannot be used: {reason}. Fetch the file once more.") from reason
         except BaseException:
             self._file.close()
             raise
@@ -168,7 +171,7 @@ class Archive:
             self._file.seek(offset)
             return self._file.read(min(size, self.total - offset))
         except (OSError, OverflowError, ValueError) as reason:
-            raise DataError(f"{self.path} cannot be read ({reason}). Fetch the file once more.") from reason
+            raise DataError(f"it cannot be read ({reason})") from reason
 
     def _directory(self) -> Iterator[Entry]:
         tail_size = min(self.total, _END.size + _MAX_COMMENT)

@@ -6,11 +6,20 @@ The rules differ, and a text that suits one is refused by another. Written from 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 from avrec.geometry import Anchor
 
-__all__ = ["READERS", "alpasim_reads", "carla_reads", "proj_accepts", "recipe_reads", "ros_reads"]
+__all__ = [
+    "READERS",
+    "alpasim_reads",
+    "carla_reads",
+    "geo_reference_in",
+    "proj_accepts",
+    "recipe_reads",
+    "ros_reads",
+]
 
 
 def carla_reads(text: str) -> Anchor:
@@ -87,6 +96,15 @@ def proj_accepts(text: str) -> bool:
     except (ProjError, ValueError, TypeError):
         return False
     return True
+
+
+def geo_reference_in(data: bytes) -> str | None:
+    """The text in the header of a map, without reading its roads; None where there is none."""
+    found = re.search(rb"<geoReference[^>]*>(.{1,600}?)</geoReference>", data[: 1 << 16], re.DOTALL)
+    if found is None:
+        return None
+    text = found[1].decode("utf-8", "replace").strip()
+    return text.removeprefix("<![CDATA[").removesuffix("]]>").strip()
 
 
 def _only(tokens: list[str], name: str) -> str:

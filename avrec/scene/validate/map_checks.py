@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +15,7 @@ from avrec.scene.validate.georeference import READERS, proj_accepts
 from avrec.scene.validate.report import CONSUMERS, DRIVING, Finding, error, note, warning
 from avrec.scene.validate.values import Float64
 
-__all__ = ["check_map", "geo_reference_in"]
+__all__ = ["check_map"]
 
 MAP = "map.xodr"
 _HEADER = f"{MAP}: header/geoReference"
@@ -122,12 +121,3 @@ def _dense(lines: list[Float64]) -> Float64:
         along = np.linspace(0.0, length[-1], 2 + int(length[-1] / step))
         parts.append(np.stack([np.interp(along, length, line[:, axis]) for axis in range(3)], axis=-1))
     return np.concatenate(parts)
-
-
-def geo_reference_in(data: bytes) -> str | None:
-    """The text in the header of a map, without reading its roads; None where there is none."""
-    found = re.search(rb"<geoReference[^>]*>(.{1,600}?)</geoReference>", data[: 1 << 16], re.DOTALL)
-    if found is None:
-        return None
-    text = found[1].decode("utf-8", "replace").strip()
-    return text.removeprefix("<![CDATA[").removesuffix("]]>").strip()

@@ -1,0 +1,70 @@
+"""What `scene_info` says of packages of ours and of others."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from avrec.errors import DataError
+from avrec.scene import scene_info
+from tests.scene.complete import complete_scene
+from tests.scene.scenes import START_US
+
+
+def test_of_a_complete_scene(tmp_path: Path) -> None:
+    path = tmp_path / "street.usdz"
+    complete_scene().save(path)
+    info = scene_info(path)
+    json.dumps(info, allow_nan=False)
+    assert info["written_by"] == "avrec"
+    assert info["scene_id"] == "street"
+    assert info["bytes"] == path.stat().st_size
+    assert sum(member["bytes"] for member in info["members"]) < info["bytes"]
+    assert info["layers"] == {
+        "static": 300,
+        "road": 40,
+        "actors": {"count": 2, "gaussians": 30},
+        "sky": True,
+        "sh_degree": 3,
+    }
+    assert info["span_us"] == [START_US, START_US + 10_000_000]
+    assert info["seconds"] == 10
+    assert list(info["cameras"]) == ["front@street", "side@street"]
+    front = info["cameras"]["front@street"]
+    assert front["frames"] == 99
+    assert front["resolution"] == [640, 360]
+    assert front["shutter"] == "ROLLING_TOP_TO_BOTTOM"
+    assert 0 < front["ftheta_residual_px"] < 0.02
+    assert info["actors"]["labels"] == {"automobile": 2, "person": 1}
+    assert info["actors"]["tracks"][0] == {"id": "7", "label": "automobile", "seconds": 10, "gaussians": 20}
+    assert info["map"]["roads"] == 1
+    assert info["map"]["geoReference"].startswith("+proj=tmerc +lat_0=49.0112 ")
+    assert info["meshes"]["ground"]["faces"] == 4000
+    assert info["provenance"]["seed"] == 5
+    assert info["georeference"]["placeholder"] is False
+
+
+def test_of_a_package_by_others(tmp_path: Path) -> None:
+    complete_scene().save(tmp_path / "street.usdz")
+    other = tmp_path / "other.usdz"
+    with zipfile.ZipFile(tmp_path / "street.usdz") as ours, zipfile.ZipFile(other, "w") as theirs:
+        for name in ("default.usda", "volume.nurec", "rig_trajectories.json", "metadata.yaml"):
+            theirs.writestr(name, ours.read(name))
+    info = scene_info(other)
+    assert info["written_by"] == "another tool"
+    assert info["scene_id"] == "street"
+    assert info["layers"] == {"volume.nurec": {"gaussians": 340}}
+    assert info["map"] is None
+    assert info["actors"]["count"] == 0
+    assert info["provenance"]["version_string"].startswith("avrec-")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"nonsense" * 10])
+def test_of_nothing(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "a.usdz").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.usdz"):
+        scene_info(tmp_path / "a.usdz")
