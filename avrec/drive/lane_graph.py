@@ -36,7 +36,19 @@ __all__ = [
 Float64 = NDArray[np.float64]
 
 DRIVABLE = frozenset(
-    {"driving", "bidirectional", "entry", "exit", "onRamp", "offRamp", "connectingRamp", "bus", "taxi", "HOV", "slipLane"}
+    {
+        "driving",
+        "bidirectional",
+        "entry",
+        "exit",
+        "onRamp",
+        "offRamp",
+        "connectingRamp",
+        "bus",
+        "taxi",
+        "HOV",
+        "slipLane",
+    }
 )
 """Lane types that cars drive on."""
 
@@ -138,6 +150,7 @@ class Road:
         junction: id of the junction it crosses.
         kind: OpenDRIVE road type, e.g. ``"town"``; empty where unknown.
         left_hand: traffic keeps left: lanes of positive slot drive along the reference line.
+        headings: float64 [N] radians, of the reference line at its points, where known better than from the points.
     """
 
     id: str
@@ -146,9 +159,12 @@ class Road:
     junction: str | None = None
     kind: str = ""
     left_hand: bool = False
+    headings: Float64 | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reference", _polyline(self.reference, f"The reference line of road {self.id}"))
+        if self.headings is not None and np.shape(self.headings) != (len(self.reference),):
+            raise DataError(f"Road {self.id} has {np.shape(self.headings)} headings for {len(self.reference)} points.")
 
     def along(self, slot: int) -> bool:
         """Whether the lane of a slot drives along the reference line."""
@@ -276,7 +292,6 @@ class LaneGraph:
     def with_changes(self, **changes: Any) -> LaneGraph:
         """A copy with other values of some attributes."""
         return replace(self, **changes)
-
 
 
 def _polyline(points: NDArray[np.generic], name: str) -> Float64:

@@ -59,7 +59,8 @@ class Cubics:
 def fit_cubics(s: Float64, values: Float64, tolerance: float) -> Cubics:
     """Few cubic pieces through samples, continuous, each sample met within ``tolerance``.
 
-    Pieces start and end on samples and meet them there exactly; between, they are least squares.
+    Pieces start and end on the samples' polyline; between, they are least squares. Halfway between samples they stay
+    as close to it, so that they do not swing where samples are few.
 
     Args:
         s: float64 [N], strictly rising.
@@ -68,6 +69,7 @@ def fit_cubics(s: Float64, values: Float64, tolerance: float) -> Cubics:
     """
     if np.ptp(values) <= tolerance / 2:
         return Cubics(s[:1].copy(), np.array([[float(np.mean(values)), 0.0, 0.0, 0.0]]))
+    s, values = (np.insert(rows, np.arange(1, len(s)), (rows[:-1] + rows[1:]) / 2) for rows in (s, values))
     starts: list[float] = []
     rows: list[Float64] = []
     first, last = 0, len(s) - 1

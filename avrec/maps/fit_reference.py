@@ -19,23 +19,28 @@ _STRAIGHT_RAD = 1e-7
 
 
 def fit_reference(
-    points: Float64, tolerance: float, start_heading: float | None = None, end_heading: float | None = None
+    points: Float64,
+    tolerance: float,
+    reach: float = 0.0,
+    headings: Float64 | None = None,
 ) -> ReferenceLine:
     """Lines and cubics through the first and last point, every point within ``tolerance`` of them.
 
     Args:
         points: float64 [N, 2].
         tolerance: metres.
-        start_heading, end_heading: radians; from the points where not given.
+        reach: distance from the line up to which its normals must hit within ``tolerance``, metres: lanes far to the
+            side are cut at a normal's end.
+        headings: float64 [N] radians at the points; NaN, or ``None`` for all, where they follow from the points.
     """
-    line = _thinned(np.asarray(points, dtype=np.float64))
+    kept = _thinned(np.asarray(points, dtype=np.float64))
+    line = points[kept]
     tangents = _tangents(line)
-    for index, heading in ((0, start_heading), (-1, end_heading)):
-        if heading is not None:
-            tangents[index] = np.cos(heading), np.sin(heading)
-    headings = np.unwrap(np.arctan2(tangents[:, 1], tangents[:, 0]))
+    guessed = np.arctan2(tangents[:, 1], tangents[:, 0])
+    given = guessed if headings is None else np.where(np.isnan(headings[kept]), guessed, headings[kept])
+    bearing = np.unwrap(given)
     chords = np.linalg.norm(np.diff(line, axis=0), axis=1)
-    turns = np.diff(headings)
+    turns = np.diff(bearing)
     arcs = chords * (1 + turns**2 / 24)  # of a circle with that turn
     along = np.concatenate([[0.0], np.cumsum(arcs)])
     turned = np.concatenate([[0.0], np.cumsum(np.abs(turns))])
@@ -49,15 +54,16 @@ def fit_reference(
                 np.searchsorted(along, along[first] + MAX_PIECE_M, side="right") - 1,
             )
         )
-        good, bad, reach = first + 1, limit + 1, limit
-        while reach > good:
-            if _error(line[first : reach + 1], headings[first], headings[reach], along[first : reach + 1]) <= tolerance:
-                good = reach
+        good, bad, candidate = first + 1, limit + 1, limit
+        while candidate > good:
+            part = slice(first, candidate + 1)
+            if _error(line[part], bearing[part], along[part], reach) <= tolerance:
+                good = candidate
             else:
-                bad = reach
-            reach = (good + bad) // 2
+                bad = candidate
+            candidate = (good + bad) // 2
         x, y = line[first]
-        length, heading, curve = _curve(line[first], line[good], headings[first], headings[good])
+        length, heading, curve = _curve(line[first], line[good], bearing[first], bearing[good])
         if pieces and isinstance(curve, Line) and isinstance(pieces[-1][4], Line):
             same = abs(np.sin(heading - pieces[-1][3])) < 1e-6
         else:
@@ -75,15 +81,15 @@ def fit_reference(
     return ReferenceLine(stations[:-1], poses, tuple(piece[4] for piece in pieces), float(stations[-1]))
 
 
-def _thinned(points: Float64) -> Float64:
-    """Without points that nearly coincide; both ends are kept."""
+def _thinned(points: Float64) -> list[int]:
+    """Indices without points that nearly coincide; both ends are kept."""
     kept = [0]
     for index in range(1, len(points) - 1):
         if np.hypot(*(points[index] - points[kept[-1]])) > _CLOSEST_M:
             kept.append(index)
     while len(kept) > 1 and np.hypot(*(points[-1] - points[kept[-1]])) <= _CLOSEST_M:
         kept.pop()
-    return points[[*kept, len(points) - 1]]
+    return [*kept, len(points) - 1]
 
 
 def _tangents(line: Float64) -> Float64:
@@ -132,11 +138,12 @@ def _cubic(u: float, v: float, turn: float, length: float) -> ParamPoly3:
     )
 
 
-def _error(line: Float64, heading: float, end_heading: float, along: Float64) -> float:
-    """Largest distance between points and the curve at their arc length."""
-    length, start_heading, curve = _curve(line[0], line[-1], heading, end_heading)
+def _error(line: Float64, headings: Float64, along: Float64, reach: float) -> float:
+    """Largest distance between points on the polyline's normals and on the curve's, up to ``reach`` to the side."""
+    length, start_heading, curve = _curve(line[0], line[-1], headings[0], headings[-1])
     d = (along - along[0]) * (length / (along[-1] - along[0]))
-    x, y, _, _ = curve.local(d, length)
+    x, y, turn, _ = curve.local(d, length)
     cos, sin = np.cos(start_heading), np.sin(start_heading)
     at = line[0] + np.stack([x * cos - y * sin, x * sin + y * cos], axis=1)
-    return float(np.linalg.norm(at - line, axis=1).max())
+    lean = np.abs(np.sin(start_heading + turn - headings))
+    return float((np.linalg.norm(at - line, axis=1) + reach * lean).max())

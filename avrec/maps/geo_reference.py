@@ -22,8 +22,7 @@ def geo_reference(anchor: Anchor) -> str:
     """The projection whose origin is the anchor. Its altitude is not part of it."""
     latitude, longitude = (_plain(value) for value in (anchor.latitude_deg, anchor.longitude_deg))
     return (
-        f"+proj=tmerc +lat_0={latitude} +lon_0={longitude} +k=1 +x_0=0 +y_0=0 x+=alt_00 "
-        "+datum=WGS84 +units=m +no_defs"
+        f"+proj=tmerc +lat_0={latitude} +lon_0={longitude} +k=1 +x_0=0 +y_0=0 x+=alt_00 +datum=WGS84 +units=m +no_defs"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from avrec.errors import DataError
 from avrec.maps.cubics import Cubics, fit_cubics
 from avrec.maps.fit_reference import fit_reference
 from avrec.maps.reference_line import ReferenceLine
+from avrec.maps.source_road import SHORTEST_M
 
 __all__ = ["LaneLayout", "RoadLayout", "SectionLayout", "Stations", "lay_out"]
 
@@ -24,6 +26,8 @@ RAISED_M = 0.03
 """Lanes that lie this much above or below the plane of their road get heights of their own."""
 _DENSE_M = 0.5
 _SAMPLE_M = 0.25
+_ON_NORMAL_M = 0.02
+"""Cross sections closer than this to the reference line's normals are taken for them."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,13 @@ class Stations:
         self._s = np.linspace(0.0, reference.length, count + 1)
         self._tree = cKDTree(reference.at(self._s)[0])
 
+    def beside(self, s: Float64, points: Float64) -> tuple[Float64, Float64]:
+        """Lateral position and distance from the normal at stations [N] of points [N, 2], float64 [N] each."""
+        at, heading, _ = self._reference.at(s)
+        rest = points - at
+        along = rest[:, 0] * np.cos(heading) + rest[:, 1] * np.sin(heading)
+        return rest[:, 1] * np.cos(heading) - rest[:, 0] * np.sin(heading), along
+
     def of(self, points: Float64) -> tuple[Float64, Float64, Float64]:
         """Station, lateral position and distance from the reference line's normal, float64 [N] each, of points [N, 2].
 
@@ -78,53 +89,58 @@ class Stations:
             across = rest[:, 1] * np.cos(heading) - rest[:, 0] * np.sin(heading)
             inside = (s >= 0) & (s <= self._reference.length)
             s = s + along / np.where(inside, np.maximum(1 - curvature * across, 0.1), 1.0)
-        at, heading, _ = self._reference.at(s)
-        rest = points - at
-        along = rest[:, 0] * np.cos(heading) + rest[:, 1] * np.sin(heading)
-        return s, rest[:, 1] * np.cos(heading) - rest[:, 0] * np.sin(heading), along
+        return s, *self.beside(s, points)
 
 
-def lay_out(
-    road: Road,
-    lanes: tuple[Lane, ...],
-    tolerance: float,
-    start_heading: float | None = None,
-    end_heading: float | None = None,
-) -> RoadLayout:
+def lay_out(road: Road, lanes: tuple[Lane, ...], tolerance: float) -> RoadLayout:
     """Fit a road.
 
     Args:
         road: gives the reference line.
         lanes: the road's, by section and from left to right; slots without gaps.
         tolerance: largest distance between a lane's border and what is written, metres.
-        start_heading, end_heading: of the reference line, where they must meet other roads'.
 
     Raises:
         DataError: slots or sections with gaps, or lanes that do not run along the reference line.
     """
-    reference = fit_reference(road.reference[:, :2], tolerance / 4, start_heading, end_heading)
+    reference = fit_reference(road.reference[:, :2], tolerance / 4, _reach(road, lanes), road.headings)
     stations = Stations(reference)
     numbers = sorted({lane.section for lane in lanes})
     if numbers != list(range(len(numbers))) or not numbers:
         raise DataError(f"Road {road.id} has the lane sections {numbers}. Number them from 0 without gaps.")
     by_section = [tuple(lane for lane in lanes if lane.section == number) for number in numbers]
-    starts = [0.0, *(_start_of(road, members, stations) for members in by_section[1:])]
-    edges = np.maximum.accumulate([*starts, reference.length])
     own = stations.of(road.reference[:, :2])[0]
+    rows = _rows(by_section, own)
+    traced = [
+        tuple(_trace(road, lane, stations, known) for lane in members)
+        for members, known in zip(by_section, rows, strict=True)
+    ]
+    starts = [float(np.median([trace.inner[0, 0] for trace in members])) for members in traced]
+    edges = np.array([0.0, *starts[1:], reference.length])
+    for index in range(1, len(edges)):  # a reader passes over shorter ones
+        edges[index] = max(edges[index], edges[index - 1] + 1.02 * SHORTEST_M)
     elevation = _fit(own, road.reference[:, 2], 0.0, reference.length, tolerance / 4)
-    banking = _banking(road, by_section, stations, elevation, reference.length)
+    banking = _banking(traced, elevation, reference.length)
     offsets: list[Cubics] = []
     sections: list[SectionLayout] = []
-    for members, start, end in zip(by_section, edges[:-1], edges[1:], strict=True):
-        if end - start < 1e-6:
-            raise DataError(f"Section {members[0].section} of road {road.id} has no length. Remove it.")
-        offset, section = _section(road, members, stations, elevation, banking, float(start), float(end), tolerance)
+    if edges[-1] > reference.length + SHORTEST_M / 10:
+        raise DataError(f"Road {road.id} is {reference.length:.3f} m long, too short for its sections.")
+    edges[-1] = reference.length
+    for members, (start, end) in zip(traced, pairwise(edges), strict=True):
+        offset, section = _section(road, members, elevation, banking, float(start), float(end), tolerance)
         offsets.append(offset)
         sections.append(section)
     joined = Cubics(
         np.concatenate([piece.starts for piece in offsets]), np.concatenate([piece.coefficients for piece in offsets])
     )
     return RoadLayout(road, reference, elevation, banking, _simple(joined), tuple(sections))
+
+
+def _reach(road: Road, lanes: tuple[Lane, ...]) -> float:
+    """Roughly how far lanes lie to the side of the reference line, metres."""
+    tree = cKDTree(road.reference[:, :2])
+    ends = np.array([line[index, :2] for lane in lanes for line in (lane.left, lane.right) for index in (0, -1)])
+    return float(min(np.max(tree.query(ends)[0]), 20.0))
 
 
 def _borders(road: Road, lane: Lane) -> tuple[Float64, Float64]:
@@ -134,9 +150,47 @@ def _borders(road: Road, lane: Lane) -> tuple[Float64, Float64]:
     return (inner, outer) if along else (inner[::-1], outer[::-1])
 
 
-def _start_of(road: Road, lanes: tuple[Lane, ...], stations: Stations) -> float:
-    points = np.array([_borders(road, lane)[0][0, :2] for lane in lanes])
-    return float(np.median(stations.of(points)[0]))
+@dataclass(frozen=True)
+class _Trace:
+    """A lane's borders as rows of station, lateral position and height, stations rising: float64 [N, 3]."""
+
+    lane: Lane
+    inner: Float64
+    outer: Float64
+
+
+def _rows(sections: list[tuple[Lane, ...]], own: Float64) -> list[Float64 | None]:
+    """Stations of the cross sections of each section's lanes, where they are those of the reference line's points."""
+    counts = [{len(lane.center) for lane in members} for members in sections]
+    if any(len(count) != 1 for count in counts) or sum(min(count) - 1 for count in counts) + 1 != len(own):
+        return [None] * len(sections)
+    ends = np.cumsum([0, *(min(count) - 1 for count in counts)])
+    return [own[first : last + 1] for first, last in pairwise(ends)]
+
+
+def _trace(road: Road, lane: Lane, stations: Stations, known: Float64 | None) -> _Trace:
+    inner, outer = (_traced_line(road, line, stations, known) for line in _borders(road, lane))
+    return _Trace(lane, inner, outer)
+
+
+def _traced_line(road: Road, line: Float64, stations: Stations, known: Float64 | None) -> Float64:
+    """A border along the reference line; by its cross sections where those are the reference line's normals."""
+    if known is not None:
+        t, along = stations.beside(known, line[:, :2])
+        if np.abs(along).max() < _ON_NORMAL_M:
+            return _rising(np.stack([known, t, line[:, 2]], axis=1))
+    points = _dense(line)
+    s, t, along = stations.of(points[:, :2])
+    far = np.abs(along) > 0.05 * np.maximum(np.abs(t), 1.0)
+    if far.all():
+        raise DataError(f"A lane of road {road.id} does not run along the road. Sort the lanes into roads anew.")
+    return _rising(np.stack([s, t, points[:, 2]], axis=1)[~far])
+
+
+def _rising(rows: Float64) -> Float64:
+    """Without rows that go back."""
+    before = np.maximum.accumulate(np.concatenate([[-np.inf], rows[:-1, 0]]))
+    return rows[rows[:, 0] > before + 1e-5]
 
 
 def _dense(line: Float64) -> Float64:
@@ -151,19 +205,10 @@ def _dense(line: Float64) -> Float64:
     return np.stack([np.interp(wanted, along, line[:, axis]) for axis in range(3)], axis=1)
 
 
-def _curve_of(line: Float64, stations: Stations, start: float, end: float, road: Road) -> Float64:
-    """Rows of station, lateral position and height along a border, stations rising strictly from start to end."""
-    points = _dense(line)
-    s, t, along = stations.of(points[:, :2])
-    far = np.abs(along) > 0.05 * np.maximum(np.abs(t), 1.0)
-    if far.all() or len(points) < 2:
-        raise DataError(f"A lane of road {road.id} does not run along the road. Sort the lanes into roads anew.")
-    rows = np.stack([s, t, points[:, 2]], axis=1)[~far]
-    rising = rows[:, 0] > np.maximum.accumulate(np.concatenate([[-np.inf], rows[:-1, 0]])) + 1e-5
-    rows = rows[rising]
-    # The border's own end points are the section's ends: what lies a hair before or behind is not lost.
+def _cut(rows: Float64, start: float, end: float) -> Float64:
+    """Rows from start to end exactly."""
     inside = rows[(rows[:, 0] > start + 1e-5) & (rows[:, 0] < end - 1e-5)]
-    ends = [[s_, *(_at(rows, s_, axis) for axis in (1, 2))] for s_ in (start, end)]
+    ends = [[s, *(_at(rows, s, axis) for axis in (1, 2))] for s in (start, end)]
     return np.concatenate([ends[:1], inside, ends[1:]])
 
 
@@ -203,18 +248,14 @@ def _simple(cubics: Cubics) -> Cubics:
     return Cubics(np.array(starts), np.array(rows))
 
 
-def _banking(
-    road: Road, sections: list[tuple[Lane, ...]], stations: Stations, elevation: Cubics, length: float
-) -> Cubics:
+def _banking(sections: list[tuple[_Trace, ...]], elevation: Cubics, length: float) -> Cubics:
     """Lean of the road across, radians, from the borders of the lanes that are driven on."""
     rows: list[Float64] = []
     for members in sections:
-        drivable = [lane for lane in members if lane.kind in DRIVABLE] or list(members)
-        for lane in drivable:
-            for line in _borders(road, lane):
-                s, t, along = stations.of(line[:, :2])
-                good = np.abs(along) < 0.05
-                rows.append(np.stack([s, t, line[:, 2] - elevation.at(np.clip(s, 0, length))], axis=1)[good])
+        for trace in [trace for trace in members if trace.lane.kind in DRIVABLE] or members:
+            for line in (trace.inner, trace.outer):
+                height = line[:, 2] - elevation.at(np.clip(line[:, 0], 0, length))
+                rows.append(np.stack([line[:, 0], line[:, 1], height], axis=1))
     samples = np.concatenate(rows)
     samples = samples[np.abs(samples[:, 1]) > 0.5]
     if not len(samples):
@@ -239,23 +280,20 @@ def _banking(
 
 def _section(
     road: Road,
-    lanes: tuple[Lane, ...],
-    stations: Stations,
+    traces: tuple[_Trace, ...],
     elevation: Cubics,
     banking: Cubics,
     start: float,
     end: float,
     tolerance: float,
 ) -> tuple[Cubics, SectionLayout]:
-    slots = [lane.slot for lane in lanes]
+    slots = [trace.lane.slot for trace in traces]
     full = [*range(max([0, *slots]), 0, -1), *range(-1, min([0, *slots]) - 1, -1)]
     if slots != full:
-        raise DataError(f"Section {lanes[0].section} of road {road.id} has the slots {slots}, expected {full}.")
-    lines: list[tuple[Lane, Float64, Float64]] = []
-    for lane in lanes:
-        inner, outer = _borders(road, lane)
-        lines.append((lane, _curve_of(inner, stations, start, end, road), _curve_of(outer, stations, start, end, road)))
+        raise DataError(f"Section {traces[0].lane.section} of road {road.id} has the slots {slots}, expected {full}.")
+    lines = [(trace.lane, _cut(trace.inner, start, end), _cut(trace.outer, start, end)) for trace in traces]
     grid = np.unique(np.concatenate([curve[:, 0] for _, *pair in lines for curve in pair]))
+    grid = np.union1d(grid, np.linspace(start, end, int((end - start) / 2.0) + 2))
     grid = grid[np.append(True, np.diff(grid) > 1e-4)]
     grid[0], grid[-1] = start, end
     bank, base = banking.at(grid), elevation.at(grid)

@@ -95,10 +95,12 @@ def _graph(roads: Mapping[str, SourceRoad], junctions: list[Element], controller
     points = 0
     for road in roads.values():
         pieces: list[Float64] = []
+        bearings: list[Float64] = []
         for index, section in enumerate(road.sections):
             if not section.kept:
                 continue
-            reference, sampled = sample_section(road, section)
+            reference, headings, sampled = sample_section(road, section)
+            bearings.append(headings if not pieces else headings[1:])
             pieces.append(reference if not pieces else reference[1:])
             points += len(reference) * (3 * len(sampled) + 1)
             if points > MAX_POINTS:
@@ -146,7 +148,13 @@ def _graph(roads: Mapping[str, SourceRoad], junctions: list[Element], controller
                 )
         if pieces:
             kept_roads[road.id] = Road(
-                road.id, np.concatenate(pieces), road.name, road.junction, road.kind, road.left_hand
+                road.id,
+                np.concatenate(pieces),
+                road.name,
+                road.junction,
+                road.kind,
+                road.left_hand,
+                np.concatenate(bearings),
             )
     signals, stop_lines = read_signals(roads, lambda r, section, lane: names.get(LaneKey(r, section, lane)))
     return LaneGraph(
@@ -216,7 +224,14 @@ def _moved(graph: LaneGraph, offset: Element) -> LaneGraph:
             lane.id: replace(lane, center=moved(lane.center), left=moved(lane.left), right=moved(lane.right))
             for lane in graph.lanes.values()
         },
-        roads={road.id: replace(road, reference=moved(road.reference)) for road in graph.roads.values()},
+        roads={
+            road.id: replace(
+                road,
+                reference=moved(road.reference),
+                headings=None if road.headings is None else road.headings + heading,
+            )
+            for road in graph.roads.values()
+        },
         signals=tuple(
             replace(
                 signal,

@@ -32,6 +32,7 @@ def read_signals(roads: Mapping[str, SourceRoad], name: LaneName) -> tuple[tuple
     """
     signals: dict[str, Signal] = {}
     stop_lines: list[StopLine] = []
+    taken: set[str] = set()
     for road in roads.values():
         for element in road.element.findall("signals/signal"):
             s = min(max(number(element, "s"), 0.0), road.reference.length)
@@ -40,11 +41,10 @@ def read_signals(roads: Mapping[str, SourceRoad], name: LaneName) -> tuple[tuple
             names = tuple(found for lane in lanes if (found := name(road.id, index, lane)) is not None)
             if text(element, "type") == STOP_LINE:
                 line = _across(road, section, s, lanes, number(element, "t", 0.0), number(element, "width", 0.0))
-                stop_lines.append(StopLine(id=text(element, "id"), line=line, lanes=names, road=road.id))
+                stop_lines.append(StopLine(id=_own_id(element, taken), line=line, lanes=names, road=road.id))
                 continue
-            signal = _signal(element, road, s, names)
-            if signal.id not in signals:
-                signals[signal.id] = signal
+            signal = _signal(element, road, s, names, _own_id(element, taken))
+            signals[signal.id] = signal
     for road in roads.values():
         for element in road.element.findall("signals/signalReference"):
             known = signals.get(text(element, "id"))
@@ -88,16 +88,25 @@ def read_crosswalks(road: SourceRoad) -> Iterable[Crosswalk]:
         yield Crosswalk(id=text(element, "id") or f"{road.id}.{index}", polygon=polygon, road=road.id)
 
 
-def _signal(element: Element, road: SourceRoad, s: float, lanes: tuple[str, ...]) -> Signal:
+def _own_id(element: Element, taken: set[str]) -> str:
+    """The signal's id; with a number behind it where another signal has it already."""
+    wanted = text(element, "id") or "signal"
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    taken.add(name)
+    return name
+
+
+def _signal(element: Element, road: SourceRoad, s: float, lanes: tuple[str, ...], name: str) -> Signal:
     heading = float(road.reference.at([s])[1][0])
     against = text(element, "orientation") == "-"
     turn = np.pi if against else 0.0
-    position = place(
-        road, np.array([s]), np.array([number(element, "t", 0.0)]), number(element, "zOffset", 0.0)
-    )[0]
+    position = place(road, np.array([s]), np.array([number(element, "t", 0.0)]), number(element, "zOffset", 0.0))[0]
     value = element.get("value")
     return Signal(
-        id=text(element, "id"),
+        id=name,
         position=position,
         heading_rad=_wrapped(heading + turn),
         facing_rad=_wrapped(heading + turn + number(element, "hOffset", 0.0)),
@@ -132,9 +141,7 @@ def _lanes(element: Element, road: SourceRoad, section: SourceSection) -> list[i
     return found
 
 
-def _across(
-    road: SourceRoad, section: SourceSection, s: float, lanes: list[int], t: float, width: float
-) -> Float64:
+def _across(road: SourceRoad, section: SourceSection, s: float, lanes: list[int], t: float, width: float) -> Float64:
     """The line from one side of the lanes to the other at a station."""
     offset = float(road.offset.at([s])[0])
     edges: list[float] = []

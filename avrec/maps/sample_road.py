@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +58,8 @@ def place(road: SourceRoad, s: Float64, t: Float64, height: Float64 | float = 0.
     )
 
 
-def sample_section(road: SourceRoad, section: SourceSection) -> tuple[Float64, dict[int, SampledLane]]:
-    """Reference line float64 [N, 3] and lanes of one section at common stations.
+def sample_section(road: SourceRoad, section: SourceSection) -> tuple[Float64, Float64, dict[int, SampledLane]]:
+    """Reference line float64 [N, 3], its headings [N] and the lanes of one section at common stations.
 
     Raises:
         DataError: a curve so bent that it would need millions of points.
@@ -76,7 +77,8 @@ def sample_section(road: SourceRoad, section: SourceSection) -> tuple[Float64, d
                 _place(road, stations, edge, inner_up), _place(road, stations, outer, outer_up)
             )
             edge = outer
-    return _place(road, stations, np.zeros(len(stations)), np.zeros(len(stations))), lanes
+    flat = np.zeros(len(stations))
+    return _place(road, stations, flat, flat), road.reference.at(stations)[1], lanes
 
 
 def marks_along(marks: tuple[LaneMark, ...], length: float, *, along: bool) -> tuple[LaneMark, ...]:
@@ -142,7 +144,7 @@ def _stations(road: SourceRoad, section: SourceSection) -> Float64:
     inside = inside[(inside > start + 1e-6) & (inside < end - 1e-6)]
     edges = np.concatenate([[start], inside, [end]])
     reach = _reach(road, section, edges)
-    counts = np.array([_steps(road, shapes, reach, a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)])
+    counts = np.array([_steps(road, shapes, reach, a, b) for a, b in pairwise(edges)])
     if counts.sum() > MAX_STATIONS:
         raise DataError(f"Road {road.id} is bent so sharply that it would take {counts.sum():.0f} points to follow it.")
     pieces = [np.linspace(a, b, n, endpoint=False) for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True)]

@@ -118,8 +118,9 @@ def _road(root: Element, layout: RoadLayout, links: Links, numbers: Numbers, hei
         junction="-1" if road.junction is None else numbers.junctions[road.junction],
         rule="LHT" if road.left_hand else "RHT",
     )  # fmt: skip
-    ends = [(side, links.roads.get(RoadEnd(road.id, end))) for side, end in
-            (("predecessor", "start"), ("successor", "end"))]
+    ends = [
+        (side, links.roads.get(RoadEnd(road.id, end))) for side, end in (("predecessor", "start"), ("successor", "end"))
+    ]
     if any(found for _, found in ends):
         link = add(element, "link")
         for side, found in ends:

@@ -91,9 +91,7 @@ def add_objects(element: Element, layout: RoadLayout, placed: Placed) -> None:
         origin = _surface_point(layout, spot)
         cos, sin = np.cos(spot.heading), np.sin(spot.heading)
         for index, (x, y, z) in enumerate(walk.polygon - origin):
-            add(
-                outline, "cornerLocal", id=str(index), u=x * cos + y * sin, v=y * cos - x * sin, z=z, height=0.0
-            )
+            add(outline, "cornerLocal", id=str(index), u=x * cos + y * sin, v=y * cos - x * sin, z=z, height=0.0)
 
 
 def add_signals(element: Element, layout: RoadLayout, graph: LaneGraph, placed: Placed) -> None:

@@ -30,7 +30,11 @@ def parse_xml(source: str | Path | bytes, root: str) -> Element:
     if len(content) > MAX_BYTES:
         raise DataError(f"{name} has {len(content) / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read.")
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False, remove_pis=True)
-    if b"<!DOCTYPE" in content or "<!DOCTYPE".encode("utf-16-le") in content or "<!DOCTYPE".encode("utf-16-be") in content:
+    if (
+        b"<!DOCTYPE" in content
+        or "<!DOCTYPE".encode("utf-16-le") in content
+        or "<!DOCTYPE".encode("utf-16-be") in content
+    ):
         raise DataError(f"{name} declares a document type, which maps never need. Remove the <!DOCTYPE ...> line.")
     try:
         element = etree.fromstring(content, parser)
