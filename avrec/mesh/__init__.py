@@ -4,6 +4,7 @@ from avrec.mesh.decimate import decimate, drop_small_parts
 from avrec.mesh.depth_picture import DepthPicture
 from avrec.mesh.ground import GroundMesh, ground_mesh
 from avrec.mesh.height_field import HeightField
+from avrec.mesh.join import join_ground
 from avrec.mesh.mesh import Mesh
 from avrec.mesh.ply import parse_ply, ply_bytes, read_ply, write_ply
 from avrec.mesh.surface import surface_mesh
@@ -16,6 +17,7 @@ __all__ = [
     "decimate",
     "drop_small_parts",
     "ground_mesh",
+    "join_ground",
     "parse_ply",
     "ply_bytes",
     "read_ply",

@@ -68,7 +68,7 @@ class Cells:
         Where some of the four cells around a point are missing the others share their weight; NaN where all are.
         """
         at = (np.asarray(xy, np.float64) - self.origin) / self.cell_m
-        inside = np.isfinite(at).all(axis=-1) & (np.abs(at) < _HALF / 4).all(axis=-1)
+        inside = np.asarray((np.abs(at) < _HALF / 4).all(axis=-1))  # not for what is not a number
         at = np.where(inside[..., None], at, 0.0)
         low = np.floor(at).astype(np.int64)
         part = at - low
@@ -115,7 +115,7 @@ class CellValues:
         packed = (cell << 32) + np.rint(values * 1e6).astype(np.int64) + _HALF
         packed.sort()
         cells, first, count = np.unique(packed >> 32, return_index=True, return_counts=True)
-        return CellValues((packed % _ROW - _HALF) * 1e-6, cells, first, count)
+        return CellValues(np.asarray((packed % _ROW - _HALF) * 1e-6, np.float64), cells, first, count)
 
     def quantile(self, share: float, count: Int64 | None = None) -> Float64:
         """The value below which a share of each cell's lowest ``count`` values (all of them) lies, [C]."""

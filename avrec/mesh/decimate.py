@@ -23,12 +23,12 @@ def decimate(mesh: Mesh, most_triangles: int) -> Mesh:
     Raises:
         DataError: a budget below one triangle.
     """
-    import fast_simplification
-
     if most_triangles < 1:
         raise DataError(f"A mesh needs at least one triangle, found a budget of {most_triangles}. Allow more.")
     if len(mesh.faces) <= most_triangles:
         return mesh
+    import fast_simplification
+
     middle = mesh.vertices.mean(axis=0)  # quadrics lose precision far from the origin
     local = mesh.vertices - middle
     target, points, faces = most_triangles, local, mesh.faces
@@ -53,7 +53,7 @@ def decimate(mesh: Mesh, most_triangles: int) -> Mesh:
 
 
 def drop_small_parts(mesh: Mesh, least_area_m2: float) -> Mesh:
-    """The mesh without connected parts whose surface is smaller than ``least_area_m2``; the largest part always stays."""
+    """The mesh without connected parts of less surface than ``least_area_m2``; the largest part always stays."""
     if not len(mesh.faces):
         return mesh
     a, b = mesh.faces[:, [0, 1]].reshape(-1), mesh.faces[:, [1, 2]].reshape(-1)

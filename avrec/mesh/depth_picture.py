@@ -72,7 +72,8 @@ class DepthPicture:
     def directions(self) -> Float32:
         """Unit ray of each pixel in the world, float32 [H, W, 3]."""
         subscripts = {"rows": "hij,hwj->hwi", "columns": "wij,hwj->hwi", "none": "xij,hwj->hwi"}[self.axis]
-        return np.einsum(subscripts, self.rotation.astype(np.float32), self.rays.astype(np.float32))
+        turned = np.einsum(subscripts, self.rotation.astype(np.float32), self.rays.astype(np.float32))
+        return np.asarray(turned, np.float32)
 
     def points(self, *, farthest_m: float = np.inf) -> Float64:
         """World points float64 [H, W, 3]; NaN without a measurement within ``farthest_m``."""
@@ -108,4 +109,4 @@ class DepthPicture:
 
 def _jumps(before: Float64, here: Float64, after: Float64) -> NDArray[np.bool_]:
     bend = np.abs(before - 2 * here + after)
-    return np.asarray(bend > 0.5 * np.abs(after - before) + _RIPPLE * here)
+    return np.asarray(~(bend <= 0.5 * np.abs(after - before) + _RIPPLE * here))  # not for what is not a number either

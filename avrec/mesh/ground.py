@@ -32,7 +32,7 @@ _STEP_M = 0.03
 _SMOOTHNESS = 2.0
 _PASSES = 4
 _CHUNK = 200_000
-_MOST_CELLS = 20_000_000
+_MOST_CELLS = 10_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,18 +79,16 @@ def ground_mesh(
         The mesh and its heights. The result does not depend on the points' order and moves with the world.
 
     Raises:
-        DataError: no path, sizes that are not positive, no ground among the points, or more than 20 million cells.
+        DataError: no path, sizes that are not positive, no ground among the points, or more than 10 million cells.
     """
     points = np.asarray(points_world, np.float64)
     path = _checked_path(path_world, points, cell_m, reach_m)
     path = resample(path, min(1.0, reach_m / 4))
     # Small numbers keep the solves and the cells the same wherever the world's origin is.
     zero = path[0].copy()
-    path, points = path - zero, points - zero
+    path, points = path - zero, points[np.isfinite(points).all(axis=1)] - zero
     trend_cells, trend, usable = ground_trend(points, path, reach_m)
     cells = corridor_cells(path, reach_m, cell_m)
-    if len(cells) > _MOST_CELLS:
-        raise DataError(f"The ground would have {len(cells)} cells. Choose larger cells or a shorter reach.")
     base = trend_cells.interpolate(trend, cells.centres)
     relief, count = _cell_heights(cells, base, _slopes(trend_cells, trend, cells), points[usable])
     relief, count = _without_strays(cells, relief, count)
@@ -119,6 +117,13 @@ def _checked_path(path_world: Float64, points: Float64, cell_m: float, reach_m: 
             f"Ground cells of {cell_m} m that reach {reach_m} m from the path cannot be made. Choose cells of 0.01 to "
             "10 m and a reach of at least one cell and at most 500 m."
         )
+    length = float(np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum())
+    most = (2 * reach_m * length + np.pi * reach_m**2) / cell_m**2
+    if not most < _MOST_CELLS:
+        raise DataError(
+            f"The ground along {length:.0f} m would have up to {most:.0f} cells; at most {_MOST_CELLS} are made. "
+            "Choose larger cells or a shorter reach."
+        )
     return path
 
 
@@ -133,9 +138,7 @@ def _slopes(trend_cells: Cells, trend: Float64, cells: Cells) -> Float64:
     return np.stack(slopes, axis=-1)
 
 
-def _cell_heights(
-    cells: Cells, base: Float64, slopes: Float64, points: Float64
-) -> tuple[Float64, NDArray[np.int64]]:
+def _cell_heights(cells: Cells, base: Float64, slopes: Float64, points: Float64) -> tuple[Float64, NDArray[np.int64]]:
     """Middle height of each cell's ground points over the trend, [M] (0 where there are none), and their number."""
     cell = cells.holding(points[:, :2])
     points, cell = points[cell >= 0], cell[cell >= 0]

@@ -46,7 +46,7 @@ class Mesh:
             raise DataError("A mesh has a vertex that is not finite. Remove such vertices and the faces that use them.")
         if faces.size and (faces.dtype.kind not in "iu" or faces.min() < 0 or faces.max() >= len(vertices)):
             raise DataError(
-                f"A mesh has a face that names none of its {len(vertices)} vertices. Count vertices from 0, in integers."
+                f"A mesh has a face that names none of its {len(vertices)} vertices. Count from 0, in integers."
             )
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "faces", np.ascontiguousarray(faces, np.int32))

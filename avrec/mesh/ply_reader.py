@@ -16,7 +16,7 @@ __all__ = ["parse_ply", "read_ply"]
 
 MOST_BYTES = 1 << 28
 _MOST_TEXT = 1 << 26
-_MOST_RUNS = 200_000
+_MOST_RUNS = 50_000
 _MOST_HEADER = 1 << 16
 _TYPES = {
     **dict.fromkeys(("char", "int8"), "i1"),
@@ -179,9 +179,11 @@ class _Body:
                     kinds.append((f"n{column}", self._kind(place.count_kind), ()))
                 kinds.append((f"c{column}", self._kind(place.kind), (length,)))
             record = np.dtype(kinds)
-            run = self._run(record, element, shape, min(element.rows - row, (len(self.data) - self.at) // record.itemsize))
+            run = self._run(
+                record, element, shape, min(element.rows - row, (len(self.data) - self.at) // record.itemsize)
+            )
             for column, place in enumerate(element.properties):
-                if place.name == wanted and shape[column]:
+                if place.name == wanted:
                     values = self._view(record, run)[f"c{column}"]
                     if values.dtype.kind == "f" and not (np.abs(values) < 2**31).all():
                         raise ValueError("a face names a vertex that is no number")
@@ -275,7 +277,11 @@ def _mesh(columns: dict[str, NDArray[np.generic]], corners: NDArray[np.int64]) -
     if colours is not None:
         # A colour given as a real number counts from 0 to 1, unless it plainly does not.
         kind = colours.dtype.kind
-        if kind == "f" and colours.size and (not np.isfinite(colours).all() or colours.max() > 255 or colours.min() < 0):
+        if (
+            kind == "f"
+            and colours.size
+            and (not np.isfinite(colours).all() or colours.max() > 255 or colours.min() < 0)
+        ):
             colours = None
         elif colours.dtype != np.uint8:
             scale = 255.0 if kind == "f" and colours.size and (colours % 1).any() else 1.0

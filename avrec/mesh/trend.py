@@ -49,7 +49,7 @@ def ground_trend(points: Float64, path: Float64, reach_m: float) -> tuple[Cells,
     start = path[which, 2]
     cell = cells.holding(points[:, :2])
     over = points[:, 2] - start[cell]
-    usable = (cell >= 0) & (np.abs(over) < _TALL_M + _STEEP * away[cell])  # not for what is not a number
+    usable = (cell >= 0) & (np.abs(over) < _TALL_M + _STEEP * away[cell])
     low, spread, many = _low_heights(len(cells), cell[usable], over[usable])
     data = start + low
     # The path holds the trend where it runs; far off it is only a faint hint, so that every cell has some height.
