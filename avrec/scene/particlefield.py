@@ -58,6 +58,8 @@ def write_particlefield(
     target = Path(path)
     if target.suffix not in (".usda", ".usdc", ".usd"):
         raise OutputError(f"A particle field is written as .usda, .usdc or .usd, found {target.name!r}; rename it.")
+    if not target.parent.is_dir():  # OpenUSD would make one
+        raise OutputError(f"Cannot write {target}: its folder does not exist; create it first.")
     if target.is_dir() or (target.exists() and not overwrite):
         raise OutputError(f"{target} exists already; choose another name or ask to overwrite it.")
     layer = Sdf.Layer.CreateAnonymous(target.suffix)

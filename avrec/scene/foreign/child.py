@@ -23,8 +23,8 @@ from avrec.errors import DataError
 
 __all__ = ["CHILD_MEMORY_BYTES", "load_answer", "load_array", "run_child"]
 
-CHILD_MEMORY_BYTES = 1 << 30
-"""Address space of a child that reads a small file; every byte of the file adds eight."""
+CHILD_MEMORY_BYTES = 3 << 29
+"""Address space of a child that reads a small file, 0.6 GB of it libraries; every byte of the file adds eight."""
 
 _BASE_SECONDS = 60
 _BYTES_A_SECOND = 4 << 20
@@ -34,13 +34,16 @@ _REFUSED = 3
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 
 
-def run_child(worker: Path, source: Path, folder: Path, *, seconds: float | None = None) -> dict[str, Any]:
+def run_child(
+    worker: Path, source: Path, folder: Path, *, opened: Path | None = None, seconds: float | None = None
+) -> dict[str, Any]:
     """Run ``worker`` on ``source``; it writes `answer.json` and arrays into ``folder``.
 
     Args:
         worker: a Python file that needs nothing of avrec: it loads faster, and nothing of it runs on damaged data.
-        source: the file to read.
+        source: the file to read, as errors name it.
         folder: an empty folder that only this child uses.
+        opened: what the worker is told to open instead, such as a link with another ending.
         seconds: wall clock and processor time it may take; by default a minute and one second per 4 MiB.
 
     Returns:
@@ -55,7 +58,7 @@ def run_child(worker: Path, source: Path, folder: Path, *, seconds: float | None
         raise DataError(f"Cannot read {source}: {error.strerror or error}; check the path.") from error
     memory = CHILD_MEMORY_BYTES + 8 * size
     patience = seconds if seconds is not None else _BASE_SECONDS + size / _BYTES_A_SECOND
-    command = [sys.executable, "-P", "-B", str(worker), str(source.absolute()), str(folder)]
+    command = [sys.executable, "-P", "-B", str(worker), str((opened or source).absolute()), str(folder)]
     command += [str(memory), str(math.ceil(patience))]
     environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
     environment |= {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry), "PYTHONUTF8": "1"}
@@ -82,7 +85,7 @@ def run_child(worker: Path, source: Path, folder: Path, *, seconds: float | None
         raise _failed(source, _ending(code, memory))
     answer = load_answer(folder / "answer.json", source)
     if code == _REFUSED:
-        said = str(answer.get("error", "it says nothing about why"))[:300]
+        said = str(answer.get("error", "it says nothing about why"))[:300].replace(str(opened), source.name)
         raise _failed(source, "".join(character if character.isprintable() else " " for character in said))
     return answer
 

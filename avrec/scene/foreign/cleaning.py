@@ -41,19 +41,9 @@ def cleaned(cloud: Gaussians, notes: Notes) -> Gaussians:
     keep = np.ones(len(packed), np.bool_)
     turned = 0
     for start in range(0, len(packed), _ROWS):
-        rows = packed[start : start + _ROWS]
-        scales, opacities, quaternions = rows[:, 7:10], rows[:, 10], rows[:, 3:7]
-        scales[np.isneginf(scales)] = _LEAST_LOG_SCALE
-        np.copyto(opacities, np.clip(opacities, -_MOST_LOGIT, _MOST_LOGIT), where=np.isinf(opacities))
-        finite = np.isfinite(rows).all(axis=1)
-        keep[start : start + _ROWS] = finite
-        lengths = np.linalg.norm(quaternions.astype(np.float64), axis=1)
-        odd = finite & ((lengths < 1e-15) | (lengths > 1e15))  # float32 would lose their squares
-        if odd.any():
-            turned += int(np.count_nonzero(odd & (lengths == 0)))
-            whole = quaternions[odd].astype(np.float64)
-            whole[lengths[odd] == 0, 0] = 1.0
-            quaternions[odd] = whole / np.linalg.norm(whole, axis=1, keepdims=True)
+        with np.errstate(all="ignore"):  # what overflows here is dropped
+            keep[start : start + _ROWS], unturned = _mended(packed[start : start + _ROWS])
+        turned += unturned
     if turned:
         notes.append(f"{turned} Gaussians had no rotation and were left unturned.")
     dropped = int(np.count_nonzero(~keep))
@@ -63,6 +53,20 @@ def cleaned(cloud: Gaussians, notes: Notes) -> Gaussians:
         raise DataError(f"None of its {dropped} Gaussians has finite values; export the file again.")
     notes.append(f"{dropped} of {len(packed)} Gaussians had values that are not finite and were dropped.")
     return cloud.take(keep)
+
+
+def _mended(rows: NDArray[np.float32]) -> tuple[NDArray[np.bool_], int]:
+    """Mend rows in place; which of them are finite then, and how many had no rotation."""
+    scales, opacities, quaternions = rows[:, 7:10], rows[:, 10], rows[:, 3:7]
+    scales[np.isneginf(scales)] = _LEAST_LOG_SCALE
+    np.copyto(opacities, np.clip(opacities, -_MOST_LOGIT, _MOST_LOGIT), where=np.isinf(opacities))
+    finite = np.asarray(np.isfinite(rows).all(axis=1))
+    lengths = np.linalg.norm(quaternions.astype(np.float64), axis=1)
+    odd = finite & ((lengths < 1e-15) | (lengths > 1e15))  # float32 would lose their squares
+    whole = quaternions[odd].astype(np.float64)
+    whole[lengths[odd] == 0, 0] = 1.0
+    quaternions[odd] = whole / np.linalg.norm(whole, axis=1, keepdims=True)
+    return finite, int(np.count_nonzero(odd & (lengths == 0)))
 
 
 def without_empty_bands(cloud: Gaussians) -> Gaussians:

@@ -216,7 +216,9 @@ class _Volume:
     def _note_leftovers(self) -> None:
         """Name what was not read, by groups, so that nothing disappears silently."""
         left = [
-            key for key in self.state if key not in self.used and not key.endswith(".shape") and "_extra" not in key
+            key
+            for key in self.state
+            if key not in self.used and not key.endswith(".shape") and "_extra_state" not in key
         ]
         left = [key for key in left if not key.endswith(".n_active_features")]
         groups = list(dict.fromkeys(_group(key) for key in left))

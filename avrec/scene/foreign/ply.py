@@ -190,8 +190,10 @@ def _columns(vertex: _Element, path: object) -> list[str]:
 
 
 def _check_size(path: object, order: str, vertex: _Element, left: int) -> None:
-    width = 2 * len(vertex.properties) if order == "ascii" else vertex.row("<").itemsize
-    if vertex.count > MAX_GAUSSIANS or vertex.count * width > left + 1:
+    width = vertex.row("<").itemsize
+    if order == "ascii":  # a digit and a space a value; the last line may lack its end
+        width, left = 2 * len(vertex.properties), left + 1
+    if vertex.count > MAX_GAUSSIANS or vertex.count * width > left:
         raise problem(path, f"it says it has {vertex.count} Gaussians, but {max(left, 0)} bytes follow its header")
 
 

@@ -14,7 +14,7 @@ from avrec.errors import DataError
 from avrec.gaussians import Gaussians, degree_for_coefficients
 from avrec.scene.foreign.child import load_array, run_child
 from avrec.scene.foreign.cleaning import MAX_GAUSSIANS, Notes, cleaned, logit, report
-from avrec.scene.foreign.files import problem
+from avrec.scene.foreign.files import open_to_read, problem
 from avrec.scene.foreign.imported import ImportedCloud
 from avrec.scene.foreign.similarity import transformed
 
@@ -26,6 +26,7 @@ VolumeReader = Callable[[str], ImportedCloud]
 """Reads the volume that a stage names by a path."""
 
 _WORKER = Path(__file__).with_name("usd_worker.py")
+_ENDINGS = {b"#usda": (".usda", ".usd"), b"PXR-USDC": (".usdc", ".usd"), b"PK": (".usdz",)}
 _FREE_BYTES = 256 << 20
 _BYTES_PER_BYTE = 64
 _WIDTHS = {"positions": 3, "orientations": 4, "scales": 3, "opacities": 1, "harmonics": 3}
@@ -61,7 +62,7 @@ def read_stage(path: Path, volumes: VolumeReader | None) -> ImportedCloud:
     """
     notes: Notes = []
     with tempfile.TemporaryDirectory(prefix="avrec-") as folder:
-        answer = run_child(_WORKER, path, Path(folder))
+        answer = run_child(_WORKER, path, Path(folder), opened=_openable(path, Path(folder)))
         fields, found, skipped = (_list(answer, key, path) for key in ("fields", "volumes", "skipped"))
         notes += [f"{_printable(what)} and was left out." for what in skipped[:20]]
         stage = _stage_matrix(answer, notes, path)
@@ -91,6 +92,18 @@ def read_stage(path: Path, volumes: VolumeReader | None) -> ImportedCloud:
         notes=tuple(dict.fromkeys(notes)),
         metadata={"volumes": [dict(part.metadata) for part, _ in parts]},
     )
+
+
+def _openable(path: Path, folder: Path) -> Path:
+    """The file under a name whose ending OpenUSD understands: its own, or a link's when the ending says otherwise."""
+    with open_to_read(path) as (file, _):
+        head = file.read(8)
+    for magic, endings in _ENDINGS.items():
+        if head.startswith(magic) and path.suffix not in endings:
+            link = folder / f"stage{endings[0]}"
+            link.symlink_to(path.absolute())
+            return link
+    return path
 
 
 def _field(field: dict[str, Any], number: int, folder: Path, path: Path, most: int, notes: Notes) -> Gaussians:

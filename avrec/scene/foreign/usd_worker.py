@@ -43,9 +43,15 @@ def main(source: str, folder: str, memory: str, seconds: str) -> int:
     except MemoryError:
         answer, code = {"error": f"it needs more than {int(memory) >> 20} MiB of memory"}, 3
     except Exception as error:  # OpenUSD's errors are many; their first line is for people
-        answer, code = {"error": (str(error).strip().splitlines() or ["unknown"])[0][:250]}, 3
+        answer, code = {"error": _first_line(error)}, 3
     (Path(folder) / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
     return code
+
+
+def _first_line(error: Exception) -> str:
+    """What OpenUSD says, without the place in its own source."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.split(" : ", 1)[-1].strip(" '\"")[:200]
 
 
 def read(source: str, folder: Path) -> dict[str, Any]:
@@ -66,7 +72,7 @@ def read(source: str, folder: Path) -> dict[str, Any]:
         kind = str(prim.GetTypeName())
         if kind.startswith("ParticleField"):
             schemas = [str(name) for name in prim.GetAppliedSchemas()]
-            if not prim.GetAttribute("positions").IsDefined() and not prim.GetAttribute("positionsh").IsDefined():
+            if _value(prim, "positions") is None:
                 answer["skipped"].append(f"{prim.GetPath()} has no positions")
             elif any("Surflet" in name for name in schemas):
                 answer["skipped"].append(f"{prim.GetPath()} is made of flat surfels")

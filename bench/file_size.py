@@ -1,0 +1,100 @@
+"""What a Gaussian costs in a file, and what the file costs the picture: ``python -m bench.file_size SCENE.usdz``.
+
+Every format is written from the scene's static Gaussians and read back; the same frames are then rendered with both.
+"itself" is the PSNR of the pictures after the format to those before. With ``--drive RECORDING`` the last column
+is the measured loss of PSNR on the held-out frames; without it, what that loss would be for a scene of ``--scene-psnr``
+dB whose errors are independent of the format's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.drive import Drive
+from avrec.rendering import render
+from avrec.scene import Scene
+from avrec.scene.foreign import export_gaussians, import_gaussians
+from bench.reconstruct_cases import quick_psnr
+
+__all__ = ["main"]
+
+FORMATS = {
+    "PLY, float32": ".ply",
+    "ParticleField, float32": ".usdc",
+    "NuRec, fp16": ".nurec",
+    "SPZ 3": ".spz",
+    "avrec compact": ".avgc",
+}
+
+Pictures = list[NDArray[np.float32]]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.file_size", description=__doc__)
+    parser.add_argument("scene", type=Path)
+    parser.add_argument("--drive", type=Path, help="the recording that the scene was made from")
+    parser.add_argument("--frames", type=int, default=3, help="rendered per camera")
+    parser.add_argument("--scene-psnr", type=float, default=28.0)
+    chosen = parser.parse_args(arguments)
+    scene = Scene.open(chosen.scene)
+    views = _views(scene, chosen.frames)
+    before = _pictures(scene, views)
+    drive = Drive.open(chosen.drive) if chosen.drive else None
+    psnr = quick_psnr(scene, drive) if drive else chosen.scene_psnr
+    static = scene.static
+    known = "held-out PSNR" if drive else "for a scene of"
+    print(f"{len(static)} Gaussians of degree {static.sh_degree}, {len(views)} frames, {known} {psnr:.2f} dB")
+    print(
+        f"{'format':<24} {'bytes each':>10} {'of float32':>10} {'write s':>8} {'read s':>7} {'itself':>7} {'loss dB':>8}"
+    )
+    for label, suffix in FORMATS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"a{suffix}"
+            start = time.perf_counter()
+            export_gaussians(static, path)
+            middle = time.perf_counter()
+            back = import_gaussians(path).gaussians
+            end = time.perf_counter()
+            size = path.stat().st_size
+        changed = replace(scene, static=back)
+        itself = _psnr(_pictures(changed, views), before)
+        loss = psnr - quick_psnr(changed, drive) if drive else 10 * math.log10(1 + 10 ** ((psnr - itself) / 10))
+        print(
+            f"{label:<24} {size / len(static):>10.2f} {size / static.nbytes:>10.3f} {middle - start:>8.2f} "
+            f"{end - middle:>7.2f} {itself:>7.1f} {loss:>8.4f}"
+        )
+    return 0
+
+
+def _views(scene: Scene, frames: int) -> list[tuple[str, int]]:
+    """Cameras and times spread over the recording."""
+    chosen = []
+    for camera in scene.camera_names:
+        times = scene.frames[camera]
+        if len(times):
+            picked = np.unique(np.linspace(0, len(times) - 1, frames + 2).round().astype(int)[1:-1])
+            chosen += [(camera, int(times[index])) for index in picked]
+    return chosen
+
+
+def _pictures(scene: Scene, views: Sequence[tuple[str, int]]) -> Pictures:
+    return [np.asarray(render(scene, camera, time_us=time_us).rgb, np.float32) for camera, time_us in views]
+
+
+def _psnr(one: Pictures, two: Pictures) -> float:
+    error = sum(float(np.square(a - b, dtype=np.float64).sum()) for a, b in zip(one, two, strict=True))
+    return 10 * math.log10(sum(a.size for a in one) / max(error, 1e-30))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
