@@ -16,6 +16,7 @@ METADATA = "metadata.yaml"
 DATA_INFO = "data_info.json"
 _ALPASIM = ("alpasim",)
 _CARLA = ("carla",)
+_DEEPEST_YAML = 12
 _STRICT = "AlpaSim's metadata is strict: a missing key or another type ends its search for scenes"
 _TEXTS = ("scene_id", "version_string", "training_date", "dataset_hash", "uuid")
 _KNOWN = {*_TEXTS, "is_resumable", "sensors", "logger", "time_range", "training_step_outputs"}
@@ -31,8 +32,11 @@ def parse_yaml(data: bytes) -> Any:
 
     try:
         text = data.decode("utf-8")
-        if any(isinstance(event, yaml.events.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise DataError("it uses aliases, which plain metadata never needs")
+        depth = 0
+        for event in yaml.parse(text, yaml.SafeLoader):  # one by one: deep nesting takes the parser ever longer
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > _DEEPEST_YAML:
+                raise DataError("it uses aliases or is nested deeply, which plain metadata never is")
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError, OverflowError) as reason:
         raise DataError(f"it is not valid YAML ({' '.join(str(reason).split())[:120]})") from reason
