@@ -201,7 +201,7 @@ def _smoothed(cells: Cells, height: Float64, count: NDArray[np.int64]) -> Float6
         matrix = _laplacian(a, b, stiff, len(cells)) + diags_array(hold)
         scale = 1.0 / matrix.diagonal()
         solution, _ = cg(
-            csr_array(matrix), weight * height, solution, rtol=1e-6, atol=0.0, maxiter=600, M=diags_array(scale)
+            csr_array(matrix), weight * height, solution, rtol=1e-5, atol=0.0, maxiter=600, M=diags_array(scale)
         )
     return np.asarray(solution, np.float64)
 

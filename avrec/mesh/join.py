@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from avrec.mesh.cells import resample
+from avrec.mesh.decimate import drop_small_parts
 from avrec.mesh.ground import GroundMesh
 from avrec.mesh.mesh import Mesh
 
@@ -25,6 +26,7 @@ def join_ground(
     path_world: Float64 | None = None,
     half_width_m: float = 0.9,
     height_m: float = 1.5,
+    least_part_m2: float = 1.0,
 ) -> Mesh:
     """The surface with its own ground cut out and the ground mesh in its place, for physics that cast rays down on it.
 
@@ -37,6 +39,7 @@ def join_ground(
         path_world: float64 [P, 3] where the rig drove, on the ground.
         half_width_m: to each side of the path.
         height_m: above the ground.
+        least_part_m2: connected parts with less surface that the cut leaves over are dropped.
 
     Returns:
         Both in one mesh, with normals, and with colours where the surface has them; the ground takes the colour of the
@@ -48,7 +51,7 @@ def join_ground(
         path = resample(np.asarray(path_world, np.float64), 0.25 * half_width_m)
         away = cKDTree(path[:, :2]).query(surface.vertices[:, :2], distance_upper_bound=half_width_m)[0]
         drop |= ((away <= half_width_m) & (over < height_m))[surface.faces].any(axis=1)
-    kept = surface.with_faces(np.logical_not(drop))
+    kept = drop_small_parts(surface.with_faces(np.logical_not(drop)), least_part_m2)
     colours = None
     if surface.colours is not None and kept.colours is not None and len(surface.vertices):
         near = cKDTree(surface.vertices).query(ground.mesh.vertices)[1]

@@ -1,10 +1,14 @@
 """The ground mesh against surfaces known in closed form, and against the synthetic street's own ground."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avrec.drive import Drive
 from avrec.drive.street.build import build_street
 from avrec.drive.street.rig import lidar_of_the_rig
 from avrec.drive.street.road import CROSS_SECTION
@@ -123,13 +127,11 @@ def test_synthetic_street_within_the_promise() -> None:
     """Lidar of a second of the street: median error at most 3 cm, 95th percentile at most 10 cm along the way."""
     street = build_street(seed=3, seconds=2.0, yaw_rate_max_dps=20.0, moving=False)
     lidar = lidar_of_the_rig()
-    offsets = lidar.column_times_us()
     found = []
     for start in (0.2, 1.0, 1.8):
         turn = sweep(street, lidar, start, np.random.default_rng(7))
         poses = street.ego.poses(start + turn.offset_us * 1e-6) @ lidar.rig_from_lidar
         found.append(np.einsum("nij,nj->ni", poses[:, :3, :3], turn.xyz_lidar) + poses[:, :3, 3])
-    assert len(offsets)
     path = street.ego.poses(np.linspace(0, 2, 41))[:, :3, 3]
     ground = ground_mesh(np.concatenate(found), path, most_triangles=20_000)
     station, across = street.road.locate(*ground.field.cells.centres.T)
@@ -139,6 +141,22 @@ def test_synthetic_street_within_the_promise() -> None:
     assert np.median(error) < 0.03
     assert np.percentile(error, 95) < 0.10
     assert len(ground.mesh.faces) <= 20_000
+
+
+def test_two_halves_of_a_real_drive_agree() -> None:
+    """KITTI: the ground from every other sweep is the ground from the rest, to the same promise."""
+    data = os.environ.get("AVREC_DEV_DATA")
+    if not data:
+        pytest.skip("AVREC_DEV_DATA is not set")
+    drive = Drive.open(Path(data) / "kitti_raw_0001" / "2011_09_26" / "2011_09_26_drive_0001_sync")
+    path = drive.ego.poses[:, :3, 3]
+    sweeps = [sweep.points_world(drive.ego) for sweep in drive.sweeps[:60:3]]
+    one, other = (ground_mesh(np.concatenate(half), path, reach_m=4) for half in (sweeps[::2], sweeps[1::2]))
+    both = one.field.measured & other.field.measured
+    apart = np.abs(one.field.height_m - other.field.height_m)[both]
+    assert both.sum() > 5000
+    assert np.median(apart) < 0.03
+    assert np.percentile(apart, 95) < 0.10
 
 
 @pytest.mark.parametrize(

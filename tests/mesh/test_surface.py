@@ -145,14 +145,16 @@ def test_ground_takes_the_place_of_the_surface_under_it() -> None:
         "far": [40, 0, 0],
     }
     corners_of = np.concatenate([corners + place for place in places.values()])
+    corners_of[12:] += corners  # the part far off is the largest
     colours = np.arange(45, dtype=np.uint8).reshape(15, 3)
     surface = Mesh(corners_of, np.arange(15).reshape(5, 3), colours)
-    joined = join_ground(surface, ground, path_world=path)
+    joined = join_ground(surface, ground, path_world=path, least_part_m2=0.1)
     assert len(joined.faces) == 2 + len(ground.mesh.faces)
     assert joined.vertices[[0, 3]].tolist() == [[2, -2, 0.6], [40, 0, 0]]
     assert joined.colours is not None
     assert joined.colours[:3].tolist() == colours[9:12].tolist()
-    assert len(join_ground(surface, ground).faces) == 3 + len(ground.mesh.faces)
+    assert len(join_ground(surface, ground).faces) == 1 + len(ground.mesh.faces)
+    assert len(join_ground(surface, ground, least_part_m2=0.1).faces) == 3 + len(ground.mesh.faces)
 
 
 def flat(depth: float | np.ndarray) -> DepthPicture:
