@@ -38,14 +38,14 @@ def test_there_and_back_within_half_a_step(seed: int, n: int, degree: int) -> No
     cloud.packed[:, :3] = rng.permutation(n)[:, None] + rng.uniform(-0.01, 0.01, (n, 3))  # told apart by position
     one, two = matched(cloud, decode_compact(encode_compact(cloud)))
     assert (len(two), two.sh_degree) == (n, degree)
-    assert np.abs(one.means - two.means).max(initial=0) <= 0.001 + 1e-5
-    assert np.abs(np.maximum(one.log_scales, -8) - two.log_scales).max(initial=0) <= 0.5 / 16 + 0.04
+    assert np.abs(one.means - two.means).max(initial=0) <= 0.0005 + 1e-5
+    assert np.abs(np.maximum(one.log_scales, -7.6) - two.log_scales).max(initial=0) <= 0.5 / 24 + 1e-5
     opacities = [1 / (1 + np.exp(-c.logit_opacities.astype(float))) for c in (one, two)]
     assert np.abs(opacities[0] - opacities[1]).max(initial=0) <= 0.5 / 127 + 1e-6
     assert np.abs(one.sh[:, 0] - two.sh[:, 0]).max(initial=0) <= 0.5 / 40 + 1e-6
-    assert np.abs(one.sh[:, 1:] - two.sh[:, 1:]).max(initial=0) <= 0.5 / 32 + 1e-6
+    assert np.abs(one.sh[:, 1:] - two.sh[:, 1:]).max(initial=0) <= 0.5 / 48 + 1e-6
     a, b = (c.quaternions.astype(float) / np.linalg.norm(c.quaternions, axis=1, keepdims=True) for c in (one, two))
-    assert np.degrees(2 * np.arccos(np.clip(np.abs((a * b).sum(axis=1)), 0, 1))).max(initial=0) < 0.8
+    assert np.degrees(2 * np.arccos(np.clip(np.abs((a * b).sum(axis=1)), 0, 1))).max(initial=0) < 0.4
 
 
 def test_what_does_not_fit_is_kept_bit_for_bit() -> None:
@@ -61,7 +61,7 @@ def test_what_does_not_fit_is_kept_bit_for_bit() -> None:
 def test_a_quarter_of_float32_at_worst(tmp_path: Path) -> None:
     cloud = typical(0, 20_000, 1)
     write_compact(cloud, tmp_path / "a.avgc")
-    assert (tmp_path / "a.avgc").stat().st_size < cloud.nbytes / 4  # random positions; a real street takes a seventh
+    assert (tmp_path / "a.avgc").stat().st_size < cloud.nbytes / 4  # random positions; a real street takes a sixth
     assert len(read_compact(tmp_path / "a.avgc")) == 20_000
     assert encode_compact(cloud) == encode_compact(cloud)
 
