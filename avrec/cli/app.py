@@ -13,7 +13,7 @@ from typing import Any
 
 from tyro.extras import SubcommandApp
 
-from avrec.cli import drive, evaluate, reconstruct, render, scene
+from avrec.cli import drive, evaluate, reconstruct, render, scene, validate
 from avrec.cli.console import debugging, say
 from avrec.errors import AvrecError
 
@@ -25,9 +25,13 @@ _VERBS: dict[str, Callable[..., None] | dict[str, Callable[..., None]]] = {
     "reconstruct": reconstruct.reconstruct,
     "evaluate": evaluate.evaluate,
     "render": render.render,
-    "scene": {"info": scene.info},
+    "validate": validate.validate,
+    "scene": {"info": scene.info, "export": scene.export},
 }
-_GROUPS = {"drive": "Recorded drives: make one, look at one.", "scene": "Scene files: look at one."}
+_GROUPS = {
+    "drive": "Recorded drives: make one, look at one.",
+    "scene": "Scene files: look at one, turn one into other formats.",
+}
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 

@@ -12,9 +12,11 @@ from avrec.errors import AvrecError, OutputError
 
 __all__ = [
     "CameraName",
+    "ConsumerNames",
     "Count",
     "DrivePath",
     "Flag",
+    "FormatName",
     "FrameRange",
     "Names",
     "OptionalFile",
@@ -33,7 +35,9 @@ OutputPath = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 CameraName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 Names = Annotated[str, tyro.conf.arg(metavar="NAME,NAME")]
+ConsumerNames = Annotated[str | None, tyro.conf.arg(name="for", metavar="NAME,NAME")]
 OptionalNames = Annotated[str | None, tyro.conf.arg(metavar="NAME,NAME")]
+FormatName = Annotated[str | None, tyro.conf.arg(name="as", metavar="FORMAT")]
 FrameRange = Annotated[str | None, tyro.conf.arg(metavar="A:B")]
 Count = Annotated[int | None, tyro.conf.arg(metavar="INT")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from avrec.cli.arguments import Flag, ScenePath
+from avrec.cli.arguments import Flag, FormatName, OutputPath, ScenePath
 from avrec.cli.console import print_json, reporting, say
 
-__all__ = ["info"]
+__all__ = ["export", "info"]
 
 
 def info(scene: ScenePath, *, json: Flag = False) -> None:
@@ -41,3 +41,33 @@ def info(scene: ScenePath, *, json: Flag = False) -> None:
     say(f"cameras:    {', '.join(f'{name} ({count} frames)' for name, count in frames.items())}")
     say(f"held out:   {sum(held_out.values())} of {sum(frames.values())} frames")
     say(f"Gaussians:  {len(opened.static)} static, {sum(actors.values())} in {len(actors)} actors")
+
+
+def export(
+    scene: ScenePath,
+    *,
+    output: OutputPath,
+    format: FormatName = None,
+    overwrite: Flag = False,
+) -> None:
+    """Write the Gaussians of a scene, or of any file of Gaussians, for other programs.
+
+    What stands still is written; actors and sky stay in the scene.
+
+    Example:
+        avrec scene export street.usdz --as spz -o street.spz
+
+    Args:
+        scene: a scene file, or Gaussians as PLY, SPZ, .nurec, USD or USDZ.
+        output: the file to write.
+        format: ply, spz, particlefield, nurec or compact; by default the ending of the output decides.
+        overwrite: replace a file that is there already.
+    """
+    from avrec.scene.foreign import export_gaussians, import_gaussians
+
+    with reporting():
+        cloud = import_gaussians(scene)
+        export_gaussians(cloud.gaussians, output, format, overwrite=overwrite)
+    for sentence in cloud.notes:
+        say(sentence)
+    say(f"{len(cloud.gaussians)} Gaussians from {cloud.format}: {output} ({output.stat().st_size / 2**20:.1f} MiB)")

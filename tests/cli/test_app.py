@@ -15,7 +15,9 @@ import pytest
 from avrec.cli import app, main
 from avrec.errors import DataError
 
-VERBS = ["drive synth", "drive info", "reconstruct", "evaluate", "render", "scene info"]
+VERBS = [
+    "drive synth", "drive info", "reconstruct", "evaluate", "render", "validate", "scene info", "scene export",
+]  # fmt: skip
 
 
 def failing_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -43,7 +45,7 @@ def test_help_has_an_example_that_parses(
     assert example.startswith(f"avrec {verb} ")
     reached: list[str] = []
     monkeypatch.setattr("avrec.cli.app._complain_of_bug", lambda error: pytest.fail(f"{error!r}"))
-    for module in (app.drive, app.reconstruct, app.evaluate, app.render, app.scene):
+    for module in (app.drive, app.reconstruct, app.evaluate, app.render, app.scene, app.validate):
         monkeypatch.setattr(module, "reporting", lambda: reached.append(verb) or _stop())
     assert main(shlex.split(example)[1:]) == 130
     assert reached == [verb]
