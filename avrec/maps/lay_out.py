@@ -242,7 +242,7 @@ def _simple(cubics: Cubics) -> Cubics:
         a, b, c, d = rows[-1]
         x = start - starts[-1]
         moved = np.array([a + x * (b + x * (c + x * d)), b + x * (2 * c + 3 * x * d), c + 3 * x * d, d])
-        if not np.allclose(moved, row, rtol=0, atol=1e-9):
+        if np.any(np.abs(moved - row) > (2e-6, 1e-8, 1e-9, 1e-9)):
             starts.append(start)
             rows.append(row)
     return Cubics(np.array(starts), np.array(rows))

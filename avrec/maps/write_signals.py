@@ -113,7 +113,7 @@ def add_signals(element: Element, layout: RoadLayout, graph: LaneGraph, placed: 
             "hOffset": float(np.arctan2(np.sin(turn), np.cos(turn))), "pitch": 0.0, "roll": 0.0,
             "height": max(signal.height_m, 0.0), "width": max(signal.width_m, 0.0),
         }  # fmt: skip
-        optional = {"country": signal.country, "text": signal.text}
+        optional = {"country": _country(signal.country), "text": signal.text}
         values |= {key: value for key, value in optional.items() if value}
         if signal.value is not None:
             values["value"] = signal.value
@@ -135,6 +135,11 @@ def add_signals(element: Element, layout: RoadLayout, graph: LaneGraph, placed: 
         orientation = "+" if layout.road.along(slots[0]) else "-"
         entry = add(signals, "signalReference", s=spot.s, t=spot.t, id=signal.id, orientation=orientation)
         _ranges(entry, set(slots))
+
+
+def _country(code: str) -> str:
+    """Two capital letters, as OpenDRIVE wants them, or its own name."""
+    return code.upper() if len(code) in (2, 3) else code
 
 
 def _validity(
