@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 
 BATCH = 400
@@ -77,7 +78,7 @@ def work(folder: Path, first: int, count: int) -> int:
         print(f"case {number}", flush=True)
         path.write_bytes(mutate(number, members))
         said = []
-        for read in (Scene.open, validate, scene_info):
+        for read in (Scene.open, partial(validate, compose=False), scene_info):
             signal.alarm(MOST_SECONDS)
             try:
                 read(path)

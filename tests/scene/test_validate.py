@@ -52,7 +52,7 @@ def findings(folder: Path, members: Members, change: Change | None = None) -> tu
     with PackageWriter(path, overwrite=True) as package:
         for name, data in changed.items():
             package.add(name, data)
-    return validate(path).findings
+    return validate(path, compose=False).findings
 
 
 def put(where: str, value: Any) -> Change:
@@ -395,7 +395,7 @@ def test_archives_of_other_tools(tmp_path: Path, members: Members) -> None:
         with zipfile.ZipFile(path, "w", **options) as archive:
             for name, data in members.items():
                 archive.writestr(name, data)
-        return {finding.what: finding.severity for finding in validate(path).findings}
+        return {finding.what: finding.severity for finding in validate(path, compose=False).findings}
 
     (unaligned,) = said().items()
     assert unaligned[0].endswith("not aligned to 64 bytes")
@@ -468,3 +468,37 @@ def test_altitude_of_the_anchor_does_not_lift_the_map(tmp_path: Path, members: M
     high = ecef_from_world(Anchor(49.0112, 8.4228, 116.4)).tolist()
     found = findings(tmp_path, members, put(f"{RIG}: T_world_base", high))
     assert [finding.what for finding in found] == ["the drive runs 116.4 m above the road"]
+
+
+EMPTY_STAGE = b"""#usda 1.0
+(
+    defaultPrim = "World"
+    metersPerUnit = 1
+    upAxis = "Z"
+)
+
+def Xform "World"
+{
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "severity", "said"),
+    [
+        (drop("gauss.usda"), "error", "gauss.usda"),
+        (text("gauss.usda", 'def Volume "gauss"', 'def Volume gauss"'), "error", "gauss.usda"),
+        (drop("mesh.usd"), "error", "mesh.usd"),
+        (drop("particlefield.usdc"), "error", "particlefield.usdc"),
+        (text("gauss.usda", "isNuRecVolume = 1", "isNuRecVolume = 0"), "warning", "no NuRec volume"),
+        (lambda m: m.update({"default.usda": EMPTY_STAGE}), "error", "shows no Gaussians"),
+        (lambda m: m.update({"particlefield.usdc": m["particlefield.usdc"][:3000]}), "error", "stage"),
+        (lambda m: m.update({"particlefield.usdc": b"PXR-USDC" + bytes(range(256)) * 20}), "error", "stage"),
+    ],
+    ids=["no layer", "syntax", "no mesh", "no field", "flag", "empty", "cut", "noise"],
+)
+def test_openusd_has_its_say(tmp_path: Path, members: Members, change: Change, severity: str, said: str) -> None:
+    findings(tmp_path, members, change)
+    found = [f for f in validate(tmp_path / "street.usdz").findings if f.where == "stage"]
+    assert [f for f in found if f.severity == severity and any(part in str(f) for part in said.split("|"))], found
+    assert all("\n" not in str(finding) for finding in found)

@@ -19,6 +19,7 @@ from avrec.scene.validate.nurec_checks import check_volumes
 from avrec.scene.validate.record_checks import check_data_info, check_ids, check_metadata, parse_yaml
 from avrec.scene.validate.report import AVREC, CONSUMERS, DRIVING, Finding, Report, error, note, warning
 from avrec.scene.validate.rig_checks import check_rig
+from avrec.scene.validate.stage_checks import check_stage
 from avrec.scene.validate.track_checks import check_tracks
 from avrec.scene.validate.usd_checks import check_layers
 from avrec.scene.validate.values import parse_json
@@ -33,12 +34,14 @@ _ALPASIM = ("alpasim",)
 _CARLA = ("carla",)
 
 
-def validate(path: str | Path, consumers: Sequence[str] = CONSUMERS) -> Report:
+def validate(path: str | Path, consumers: Sequence[str] = CONSUMERS, *, compose: bool = True) -> Report:
     """Check a scene file by anybody. Reads it only; nothing is extracted, unpickled or run.
 
     Args:
         path: the package.
         consumers: whom it is meant for, of :data:`~avrec.scene.validate.CONSUMERS`.
+        compose: also open the stage with OpenUSD, for Isaac Sim, in a process of its own with limited memory and
+            time. It takes about a second.
 
     Returns:
         All findings; ``report.fails("carla")`` says whether CARLA cannot use it.
@@ -57,6 +60,9 @@ def validate(path: str | Path, consumers: Sequence[str] = CONSUMERS) -> Report:
     try:
         with np.errstate(all="ignore"), Archive(path) as archive:
             findings.extend(_check(archive))
+            layers = any(name.endswith((".usda", ".usdc", ".usd")) for name in archive.members)
+        if compose and layers and "isaac" in consumers and path.suffix == ".usdz":
+            findings.extend(check_stage(path))
     except DataError as reason:
         remedy = "Fetch the file once more, or save the scene again"
         findings.append(error((*CONSUMERS, *AVREC), "package", str(reason), "Nobody can open it", remedy))

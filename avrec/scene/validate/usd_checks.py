@@ -1,4 +1,4 @@
-"""The USD layers: read as text where they are text; what only OpenUSD can read is opened in a child process."""
+"""The USD layers as text, where they are text: what a NuRec reader looks for. OpenUSD's own view is `check_stage`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ def check_layers(archive: Archive) -> Iterator[Finding]:
         why = "Isaac Sim opens a package through its USD layer"
         yield error(_ISAAC, "default.usda", "the package holds no USD layer", why, "Write default.usda first")
         return
-    volumes, fields, binary = False, False, False
     for name in names[:_MAX_LAYERS]:
         try:
             data = archive.read(name, limit=_MAX_TEXT)
@@ -38,8 +37,6 @@ def check_layers(archive: Archive) -> Iterator[Finding]:
                 yield note(_ISAAC, name, str(reason)[:200], "The layer was not looked into", "Check it with usdchecker")
                 continue
         if data.startswith(_BINARY):
-            binary = True
-            fields |= b"ParticleField3DGaussianSplat" in data
             continue
         if not data.startswith(b"#usda 1."):
             found = "it is neither a USD text nor a USD crate file"
@@ -48,12 +45,9 @@ def check_layers(archive: Archive) -> Iterator[Finding]:
         text = data.decode("utf-8", "replace")
         yield from _assets(archive, name, text)
         if "omni:nurec:isNuRecVolume" in text:
-            volumes = True
             yield from _volume(archive, name, text)
-        fields |= "ParticleField3DGaussianSplat" in text
         if name == names[0]:
             yield from _root(name, text)
-    yield from _flavours(archive, volumes=volumes, fields=fields, binary=binary)
 
 
 def _head(archive: Archive, name: str) -> Iterator[bytes]:
@@ -63,22 +57,6 @@ def _head(archive: Archive, name: str) -> Iterator[bytes]:
             return
     except DataError:
         return
-
-
-def _flavours(archive: Archive, *, volumes: bool, fields: bool, binary: bool) -> Iterator[Finding]:
-    nurec = any(name.endswith(".nurec") for name in archive.members)
-    if not volumes and not fields and not binary:
-        why = (
-            "A stage shows Gaussians through a NuRec volume (Kit 107.3 to 110.1) or a particle field (110.1 and later)"
-        )
-        remedy = "Wire the .nurec file with an OmniNuRecFieldAsset" if nurec else "Save the scene with avrec"
-        yield error(_ISAAC, "default.usda", "no layer shows Gaussians", why, remedy)
-    elif volumes and not fields and not binary:
-        why = "Kit drops NuRec volumes after 110.1 and shows nothing then"
-        yield note(_ISAAC, "default.usda", "there is no particle field", why, "Save the scene with avrec to have both")
-    elif fields and not volumes and not binary:
-        why = "Kit before 110.1 (Isaac Sim 5) shows a black box or nothing for a particle field"
-        yield warning(_ISAAC, "default.usda", "there is no NuRec volume", why, "Save the scene with avrec to have both")
 
 
 def _root(name: str, text: str) -> Iterator[Finding]:
