@@ -54,9 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     static = scene.static
     known = "held-out PSNR" if drive else "for a scene of"
     print(f"{len(static)} Gaussians of degree {static.sh_degree}, {len(views)} frames, {known} {psnr:.2f} dB")
-    print(
-        f"{'format':<24} {'bytes each':>10} {'of float32':>10} {'write s':>7} {'read s':>7} {'itself':>7} {'loss dB':>8}"
-    )
+    titles = ("bytes each", 10), ("of float32", 10), ("write s", 7), ("read s", 6), ("itself", 7), ("loss dB", 8)
+    print(" ".join([f"{'format':<24}", *(f"{title:>{width}}" for title, width in titles)]))
     for label, suffix in FORMATS.items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"a{suffix}"
@@ -71,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         loss = psnr - quick_psnr(changed, drive) if drive else 10 * math.log10(1 + 10 ** ((psnr - itself) / 10))
         print(
             f"{label:<24} {size / len(static):>10.2f} {size / static.nbytes:>10.3f} {middle - start:>7.2f} "
-            f"{end - middle:>7.2f} {itself:>7.1f} {loss:>8.4f}"
+            f"{end - middle:>6.2f} {itself:>7.1f} {loss:>8.4f}"
         )
     return 0
 

@@ -121,7 +121,7 @@ BODY = struct.pack("<14f", *range(14))
         (header([*NAMES, "f_rest_0"], 1) + BODY * 2, "1 properties f_rest"),
         (header([*NAMES, *(f"f_rest_{i + 1}" for i in range(9))], 1) + BODY * 2, "whole degree"),
         (header([*NAMES, "x"], 1) + BODY * 2, "twice"),
-        (header(NAMES[:3], 1) + BODY, "point cloud or a mesh"),
+        (header(NAMES[:3], 1) + struct.pack("<3f", 0, 0, float("nan")), "finite"),
         (header(NAMES[:8], 1) + BODY, "not a 3DGS file"),
         (header(NAMES, 1, kind="int") + BODY, "holds integers"),
         (header(NAMES, 1, kind="quad") + BODY, "property quad x"),
@@ -142,6 +142,23 @@ def test_element_in_front_of_the_vertices(tmp_path: Path) -> None:
     head = header(NAMES, 1).replace(b"element vertex", b"element camera 2\nproperty short id\nelement vertex")
     (tmp_path / "a.ply").write_bytes(head + b"\x01\x00\x02\x00" + BODY)
     np.testing.assert_array_equal(read_ply(tmp_path / "a.ply").means, [[0, 1, 2]])
+
+
+def test_plain_points(tmp_path: Path) -> None:
+    """A line of points a tenth of a metre apart, red ones in bytes."""
+    head = header(NAMES[:3], 20).replace(b"end_header", b"".join(
+        b"property uchar %s\n" % name for name in (b"red", b"green", b"blue")) + b"end_header")  # fmt: skip
+    rows = [struct.pack("<3f3B", 0.1 * i, 0, 0, 255, 51, 0) for i in range(20)]
+    (tmp_path / "a.ply").write_bytes(head + b"".join(rows))
+    notes: list[str] = []
+    cloud = read_ply(tmp_path / "a.ply", notes)
+    assert (len(cloud), cloud.sh_degree) == (20, 0)
+    np.testing.assert_allclose(0.5 + 0.28209479 * cloud.sh[:, 0], [[1, 0.2, 0]] * 20, atol=1e-6)
+    np.testing.assert_allclose(np.exp(cloud.log_scales[10]), 0.5 * (0.1 + 0.1 + 0.2) / 3, rtol=1e-4)
+    assert "plain point cloud" in notes[0]
+    head = header(NAMES[:3], 50_000)
+    (tmp_path / "b.ply").write_bytes(head + bytes(12 * 50_000))  # one point over and over must not take forever
+    assert len(read_ply(tmp_path / "b.ply")) == 1
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ each by itself. A Gaussian that does not fit the steps (far away, over-bright) i
 
 Header, little-endian: magic ``AVGC``, version u8 (1), SH degree u8, two bytes 0, Gaussians u32, kept ones u32, origin
 f64 x 3. Then gzip over the columns as bytes, each of all rounded Gaussians: 8 x Morton difference (lowest byte first);
-index of the quaternion's largest component; the three others, sign in the lowest bit, 3 x low and 3 x high byte; 3 x log
-scale; opacity; G, R - G, B - G of each SH coefficient; at the end the kept Gaussians as float32 rows of
+index of the quaternion's largest component; the three others, sign in the lowest bit, 3 x low and 3 x high byte; 3 x
+log scale; opacity; G, R - G, B - G of each SH coefficient; at the end the kept Gaussians as float32 rows of
 `Gaussians.packed`.
 """
 

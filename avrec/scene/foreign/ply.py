@@ -18,6 +18,7 @@ from avrec.errors import DataError
 from avrec.gaussians import Gaussians
 from avrec.scene.foreign.cleaning import MAX_GAUSSIANS, Notes, cleaned, report
 from avrec.scene.foreign.files import open_to_read, problem, replacing
+from avrec.scene.foreign.points import cloud_from_points
 
 __all__ = ["read_ply", "write_ply"]
 
@@ -34,6 +35,7 @@ _MAX_LINE = 1 << 16
 _MAX_PROPERTIES = 1024
 _ROWS = 1 << 15
 _GEOMETRY = ("x", "y", "z", "rot_0", "rot_1", "rot_2", "rot_3", "scale_0", "scale_1", "scale_2", "opacity")
+_COLORS = ("red", "green", "blue")
 _DC = ("f_dc_0", "f_dc_1", "f_dc_2")
 
 
@@ -50,7 +52,8 @@ class _Element:
 def read_ply(path: str | Path, notes: Notes | None = None) -> Gaussians:
     """Read a 3DGS PLY, text or binary of either byte order, spherical harmonics of degree 0 to 3.
 
-    Properties that are not Gaussian parameters (normals, masks, labels) are ignored.
+    Properties that are not Gaussian parameters (normals, masks, labels) are ignored. A plain point cloud (x y z and,
+    where it has them, red green blue) becomes round Gaussians as wide as the points are apart.
 
     Args:
         path: the file.
@@ -65,7 +68,7 @@ def read_ply(path: str | Path, notes: Notes | None = None) -> Gaussians:
         vertex = _seek_vertex(file, path, order, elements)
         columns = _columns(vertex, path)
         _check_size(path, order, vertex, size - file.tell())
-        packed = np.empty((vertex.count, 11 + 3 * ((len(columns) - 11) // 3)), np.float32)
+        packed = np.empty((vertex.count, len(columns)), np.float32)
         blocks: Iterator[NDArray[np.void]] | Iterator[_Rows] = _binary_blocks(file, path, vertex, _ORDERS[order])
         if order == "ascii":
             blocks = _text_blocks(file, path, vertex)
@@ -77,6 +80,8 @@ def read_ply(path: str | Path, notes: Notes | None = None) -> Gaussians:
                     rows[:, column] = block[name]
                 done += len(block)
     try:
+        if len(columns) < 11:
+            return cloud_from_points(packed, dict(vertex.properties).get("red", ""), notes, path)
         cloud = cleaned(Gaussians(packed), mine)
     except DataError as error:
         raise problem(path, str(error)[:200].rstrip(".").split(";")[0]) from error
@@ -172,10 +177,11 @@ def _seek_vertex(file: BinaryIO, path: object, order: str, elements: list[_Eleme
 def _columns(vertex: _Element, path: object) -> list[str]:
     """Names of the properties in the order of the packed columns."""
     kinds = dict(vertex.properties)
+    if {"x", "y", "z"} <= set(kinds) and not {*_GEOMETRY[3:], *_DC} & set(kinds) and "" not in kinds.values():
+        return [*_GEOMETRY[:3], *(_COLORS if set(_COLORS) <= set(kinds) else ())]
     missing = [name for name in (*_GEOMETRY, *_DC) if name not in kinds]
     if missing:
-        what = "a point cloud or a mesh" if {"x", "y", "z"} <= set(kinds) and len(missing) == 11 else "not a 3DGS file"
-        raise problem(path, f"its vertices have no {', '.join(missing[:4])}, so it is {what}")
+        raise problem(path, f"its vertices have no {', '.join(missing[:4])}, so it is not a 3DGS file")
     if "" in kinds.values():
         raise problem(path, "its vertices hold lists, which no 3DGS file has")
     rest = sum(name.startswith("f_rest_") for name in kinds)

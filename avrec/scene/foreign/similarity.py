@@ -55,8 +55,9 @@ def transformed(cloud: Gaussians, new_from_old: ArrayLike) -> Gaussians:
         else:
             new[:, 3:7], new[:, 7:10] = _stretched(old, linear)
         new[:, 10] = old[:, 10]
-        sh = old[:, 11:].reshape(len(old), -1, 3)
-        new[:, 11:] = np.einsum("kj,njc->nkc", harmonics, sh).reshape(len(old), -1)
+        sh = old[:, 11:].reshape(len(old), len(harmonics), 3)
+        turned = sh.transpose(0, 2, 1).reshape(-1, len(harmonics)) @ harmonics.T
+        new[:, 11:] = turned.reshape(len(old), 3, -1).transpose(0, 2, 1).reshape(len(old), -1)
     return Gaussians(packed)
 
 
