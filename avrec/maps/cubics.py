@@ -11,6 +11,8 @@ __all__ = ["Cubics", "fit_cubics"]
 
 Float64 = NDArray[np.float64]
 
+_STRAIGHT_M = 0.02
+
 
 @dataclass(frozen=True)
 class Cubics:
@@ -102,7 +104,9 @@ def _piece(s: Float64, values: Float64) -> tuple[Float64, float]:
     line = values[0] + (values[-1] - values[0]) * u
     bows = np.stack([u * (1 - u), u * u * (1 - u)], axis=1)
     rest = values - line
-    if len(s) > 3:
+    if span < _STRAIGHT_M:  # a step; its cubic would have coefficients of a billion
+        weights = np.zeros(2)
+    elif len(s) > 3:
         weights = np.linalg.lstsq(bows, rest, rcond=None)[0]
     elif len(s) == 3:
         weights = np.array([rest[1] / bows[1, 0], 0.0])

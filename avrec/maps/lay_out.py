@@ -25,6 +25,7 @@ FLAT_SLOPE = 2e-3
 RAISED_M = 0.03
 """Lanes that lie this much above or below the plane of their road get heights of their own."""
 _DENSE_M = 0.5
+_CLOSEST_M = 5e-4
 _SAMPLE_M = 0.25
 _ON_NORMAL_M = 0.02
 """Cross sections closer than this to the reference line's normals are taken for them."""
@@ -294,8 +295,8 @@ def _section(
     lines = [(trace.lane, _cut(trace.inner, start, end), _cut(trace.outer, start, end)) for trace in traces]
     grid = np.unique(np.concatenate([curve[:, 0] for _, *pair in lines for curve in pair]))
     grid = np.union1d(grid, np.linspace(start, end, int((end - start) / 2.0) + 2))
-    grid = grid[np.append(True, np.diff(grid) > 1e-4)]
-    grid[0], grid[-1] = start, end
+    grid = grid[np.append(True, np.diff(grid) > _CLOSEST_M)]
+    grid = np.concatenate([[start], grid[(grid > start + _CLOSEST_M) & (grid < end - _CLOSEST_M)], [end]])
     bank, base = banking.at(grid), elevation.at(grid)
     cos, sin = np.cos(bank), np.sin(bank)
 

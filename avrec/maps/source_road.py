@@ -166,8 +166,8 @@ def _cubics(elements: list[Element], start: str = "s") -> Cubics:
                 number(element, start, 0.0),
                 number(element, "a", 0.0),
                 number(element, "b", 0.0),
-                number(element, "c", 0.0),
-                number(element, "d", 0.0),
+                number(element, "c", 0.0, limit=1e9),
+                number(element, "d", 0.0, limit=1e12),
             )
             for element in elements
         ]
