@@ -14,9 +14,11 @@ from avrec.errors import DataError
 from avrec.gaussians import Gaussians
 from avrec.mesh.mesh import Mesh
 from avrec.scene.arrays import read_array
+from avrec.scene.json_text import MAX_JSON_BYTES, load_json
 from avrec.scene.package_reader import PackageReader
 from avrec.scene.scene import Scene
-from avrec.scene.scene_json import MAX_JSON_BYTES, MESH_ARRAYS, decode_scene, load_json
+from avrec.scene.scene_from_json import decode_scene
+from avrec.scene.scene_json import MESH_ARRAYS
 from avrec.scene.write_scene import FORMAT, FORMAT_VERSION, MANIFEST, MAX_MAP_BYTES, RECORD
 
 __all__ = ["read_manifest", "read_scene"]

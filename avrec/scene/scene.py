@@ -118,7 +118,7 @@ class Scene:
 
         return read_scene(Path(path))
 
-    def save(self, path: str | Path, overwrite: bool = False) -> None:
+    def save(self, path: str | Path, overwrite: bool = False, *, checkpoint: bool = True) -> None:
         """Write the scene as a USDZ package that NuRec's readers open too.
 
         The file appears under its name only when it is complete. Same scene and same file name, same bytes.
@@ -126,6 +126,8 @@ class Scene:
         Args:
             path: must end in ``.usdz``; its base name becomes the scene id that simulators see.
             overwrite: replace an existing file.
+            checkpoint: also write `checkpoint.ckpt`, which only web viewers of NuRec checkpoints read and which takes a
+                third to a half of the file.
 
         Raises:
             OutputError: the file exists, cannot be written, or would exceed 4 GiB.
@@ -133,7 +135,7 @@ class Scene:
         """
         from avrec.scene.write_scene import write_scene
 
-        write_scene(self, Path(path), overwrite=overwrite)
+        write_scene(self, Path(path), overwrite=overwrite, checkpoint=checkpoint)
 
     @property
     def camera_names(self) -> tuple[str, ...]:

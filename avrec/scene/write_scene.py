@@ -16,6 +16,7 @@ from avrec.gaussians import Gaussians
 from avrec.mesh.ply import ply_bytes
 from avrec.scene.arrays import write_array
 from avrec.scene.ftheta_fit import FThetaFit, fit_ftheta
+from avrec.scene.json_text import dump_json
 from avrec.scene.manifest import FORMAT, FORMAT_VERSION, avrec_version, manifest_of
 from avrec.scene.mesh_layer import build_mesh_layer
 from avrec.scene.nre_checkpoint import write_nre_checkpoint
@@ -25,7 +26,7 @@ from avrec.scene.particlefield import write_particlefield
 from avrec.scene.records import data_info, datasource_summary, metadata_yaml, pose_record
 from avrec.scene.rig_json import PLACEHOLDER_ANCHOR, rig_trajectories
 from avrec.scene.scene import Scene
-from avrec.scene.scene_json import ArrayNames, array_names, dump_json, encode_scene
+from avrec.scene.scene_json import ArrayNames, array_names, encode_scene
 from avrec.scene.tracks_json import sequence_tracks
 from avrec.scene.usd_layers import PARTICLE_FIELD_LAYER, ROOT_LAYER, VOLUME_LAYER, root_layer, volume_layer
 
@@ -44,7 +45,7 @@ _LOG = logging.getLogger(__name__)
 _CHECK_ROWS = 1 << 15
 
 
-def write_scene(scene: Scene, path: Path, *, overwrite: bool = False) -> None:
+def write_scene(scene: Scene, path: Path, *, overwrite: bool = False, checkpoint: bool = True) -> None:
     """Write the package; see :meth:`Scene.save`.
 
     Raises:
@@ -67,7 +68,8 @@ def write_scene(scene: Scene, path: Path, *, overwrite: bool = False) -> None:
         _add_simulator_records(package, scene, sequence_id, rig, record)
         package.add(RECORD, record)
         _add_tensors(package, scene, names)
-        write_nre_checkpoint(package, CHECKPOINT, scene, center)
+        if checkpoint:
+            write_nre_checkpoint(package, CHECKPOINT, scene, center)
         manifest = manifest_of(scene, sequence_id, fits, center)
         manifest["members"] = {
             name: {"sha256": digest.sha256, "bytes": digest.bytes} for name, digest in package.digests.items()

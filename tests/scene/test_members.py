@@ -194,6 +194,13 @@ def test_checkpoint_of_lower_degrees_is_filled_up(tmp_path: Path, degree: int, c
     assert not any("dynamic" in key or "textures" in key for key in state)
 
 
+def test_checkpoint_can_be_left_out(tmp_path: Path, scene: Scene) -> None:
+    scene.save(tmp_path / "a.usdz", checkpoint=False)
+    with zipfile.ZipFile(tmp_path / "a.usdz") as archive:
+        assert "checkpoint.ckpt" not in archive.namelist()
+    assert_same(scene, Scene.open(tmp_path / "a.usdz"))
+
+
 def test_meshes_are_in_the_world_frame(members: dict[str, bytes], scene: Scene) -> None:
     for name, mesh in (("mesh.ply", scene.mesh), ("mesh_ground.ply", scene.ground)):
         found = parse_ply(members[name])

@@ -22,11 +22,11 @@ from avrec.scene.foreign.ply import read_ply, write_ply
 from avrec.scene.foreign.similarity import transformed
 from avrec.scene.foreign.spz import SPZ_MAGIC, read_spz, write_spz
 from avrec.scene.foreign.stage import read_stage
+from avrec.scene.json_text import MAX_JSON_BYTES, load_json
 from avrec.scene.nurec import write_nurec
 from avrec.scene.package_reader import PackageReader
 from avrec.scene.package_writer import PackageWriter
 from avrec.scene.particlefield import particlefield_layer, write_particlefield
-from avrec.scene.scene_json import MAX_JSON_BYTES, load_json
 from avrec.scene.usd_layers import PARTICLE_FIELD_LAYER, ROOT_LAYER, VOLUME_LAYER, root_layer, volume_layer
 
 __all__ = ["EXPORT_FORMATS", "export_gaussians", "import_gaussians"]
