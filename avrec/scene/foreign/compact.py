@@ -119,7 +119,7 @@ def decode_compact(data: bytes, source: object = "compact Gaussians") -> Gaussia
     columns = np.frombuffer(raw, np.uint8, rounded * width).reshape(width, rounded)
     code = np.cumsum(np.ascontiguousarray(columns[:8].T).view("<u8")[:, 0] if rounded else np.zeros(0), dtype=np.uint64)
     packed = np.empty((count, row), np.float32)
-    with np.errstate(over="ignore"):  # a damaged origin gives infinite positions, which are refused below
+    with np.errstate(all="ignore"):  # a damaged origin gives infinite positions, which are refused below
         for axis in range(3):
             packed[:rounded, axis] = _unspread(code >> np.uint64(axis)) * _POSITION_STEP_M + origin[axis]
     del code

@@ -60,7 +60,8 @@ def decode_volume(data: bytes | memoryview, source: object) -> ImportedCloud:
     state = outer.get("state_dict") if isinstance(outer, dict) else None
     if not isinstance(outer, dict) or not isinstance(state, dict):
         raise problem(source, "it is not a NuRec volume (it has no nre_data.state_dict)")
-    return _Volume(outer, state, source).imported()
+    with np.errstate(all="ignore"):  # what is not finite is dropped
+        return _Volume(outer, state, source).imported()
 
 
 @dataclass

@@ -73,7 +73,7 @@ def read_ply(path: str | Path, notes: Notes | None = None) -> Gaussians:
         if order == "ascii":
             blocks = _text_blocks(file, path, vertex)
         done = 0
-        with np.errstate(over="ignore"):  # doubles beyond float32 become infinite and are dropped
+        with np.errstate(all="ignore"):  # doubles beyond float32 become infinite and are dropped
             for block in blocks:
                 rows = packed[done : done + len(block)]
                 for column, name in enumerate(columns):

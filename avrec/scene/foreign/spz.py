@@ -73,7 +73,8 @@ def read_spz(path: str | Path, notes: Notes | None = None, *, turn: bool = True)
         rows = slice(first, first + _ROWS)
         position, opacity, color, scale, rotation, harmonics = (block[rows] for block in blocks)
         target = packed[rows]
-        target[:, 0:3] = _halves(position) if version == 1 else _fixed(position, fraction)
+        with np.errstate(all="ignore"):  # halves may be anything; what is not finite is dropped
+            target[:, 0:3] = _halves(position) if version == 1 else _fixed(position, fraction)
         target[:, 3:7] = _smallest_three(rotation) if version == 3 else _first_three(rotation)
         target[:, 7:10] = scale / np.float32(16) - 10
         # Half a step inside: opacities of exactly 0 and 1 have no finite logit.

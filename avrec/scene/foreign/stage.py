@@ -129,9 +129,8 @@ def _field(field: dict[str, Any], number: int, folder: Path, path: Path, most: i
     scales = array("scales", [1.0, 1.0, 1.0])
     opacities = array("opacities", [1.0])
     harmonics = _harmonics(field, number, folder, path, most, notes)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(np.abs(scales))
-    cloud = Gaussians.from_parts(means, quaternions, logs, logit(opacities), harmonics)
+    with np.errstate(all="ignore"):  # what is not finite is dropped below
+        cloud = Gaussians.from_parts(means, quaternions, np.log(np.abs(scales)), logit(opacities), harmonics)
     try:
         return cleaned(cloud, notes)
     except DataError as error:
