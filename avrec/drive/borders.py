@@ -18,8 +18,7 @@ def arc_lengths(line: Float64) -> Float64:
 def resampled(line: Float64, count: int) -> Float64:
     """A polyline at ``count`` points equally spaced along it, float64 [count, 3]."""
     along = arc_lengths(line)
-    wanted = np.linspace(0.0, along[-1], count)
-    return np.stack([np.interp(wanted, along, line[:, axis]) for axis in range(line.shape[1])], axis=1)
+    return _at(line, along, np.linspace(0.0, along[-1], count))
 
 
 def pair_borders(
@@ -35,26 +34,33 @@ def pair_borders(
         step_m: distance between cross sections, about.
         refine: rounds of turning.
     """
-    length = max(arc_lengths(left)[-1], arc_lengths(right)[-1])
-    count = max(int(np.ceil(length / step_m)) + 1, 2)
-    lefts, rights = resampled(left, count), resampled(right, count)
+    alongs = [arc_lengths(left), arc_lengths(right)]
+    count = max(int(np.ceil(max(along[-1] for along in alongs) / step_m)) + 1, 2)
+    places = [np.linspace(0.0, along[-1], count) for along in alongs]
+    sides = [_at(line, along, place) for line, along, place in zip((left, right), alongs, places, strict=True)]
     for _ in range(refine if count > 2 else 0):
-        center = (lefts + rights) / 2
-        along = center[2:, :2] - center[:-2, :2]
-        along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-        for line, points in ((left, lefts), (right, rights)):
-            points[1:-1] = _crossings(line, center[1:-1, :2], along, points[1:-1])
-    return (lefts + rights) / 2, lefts, rights
+        center = (sides[0] + sides[1]) / 2
+        course = center[2:, :2] - center[:-2, :2]
+        course /= np.maximum(np.linalg.norm(course, axis=1, keepdims=True), 1e-9)
+        for index, (line, along) in enumerate(zip((left, right), alongs, strict=True)):
+            places[index][1:-1] = _crossings(line, along, center[1:-1, :2], course, places[index][1:-1])
+            places[index] = np.clip(np.maximum.accumulate(places[index]), 0.0, along[-1])  # borders run one way
+            sides[index] = _at(line, along, places[index])
+    return (sides[0] + sides[1]) / 2, sides[0], sides[1]
 
 
-def _crossings(line: Float64, origins: Float64, along: Float64, before: Float64) -> Float64:
-    """Where the normals at some points cross a polyline, nearest to where they did before; that where they do not."""
-    ahead = (line[None, :, :2] - origins[:, None]) @ along[:, :, None]
-    first, last = ahead[:, :-1, 0], ahead[:, 1:, 0]
+def _at(line: Float64, along: Float64, places: Float64) -> Float64:
+    return np.stack([np.interp(places, along, line[:, axis]) for axis in range(line.shape[1])], axis=1)
+
+
+def _crossings(line: Float64, along: Float64, origins: Float64, course: Float64, before: Float64) -> Float64:
+    """Distances along a polyline where normals cross it, nearest to where they did before; that where they do not."""
+    ahead = ((line[None, :, :2] - origins[:, None]) @ course[:, :, None])[..., 0]
+    first, last = ahead[:, :-1], ahead[:, 1:]
     crossing = (first <= 0) & (last > 0)
     share = np.where(crossing, -first / np.where(crossing, last - first, 1.0), 0.0)
-    points = line[None, :-1] + share[..., None] * np.diff(line, axis=0)[None]
-    distance = np.where(crossing, np.linalg.norm(points[..., :2] - before[:, None, :2], axis=2), np.inf)
+    places = along[:-1] + share * np.diff(along)
+    distance = np.where(crossing, np.abs(places - before[:, None]), np.inf)
     best = np.argmin(distance, axis=1)
     rows = np.arange(len(origins))
-    return np.where((distance[rows, best] < 2.0)[:, None], points[rows, best], before)
+    return np.where(distance[rows, best] < 2.0, places[rows, best], before)
