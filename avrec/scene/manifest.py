@@ -57,7 +57,7 @@ def manifest_of(
         "sequence_id": sequence_id,
         "name": scene.name,
         "versions": {"avrec": avrec_version(), **_part(scene, "versions", {})},
-        "seed": _part(scene, "seed", None),
+        "seed": scene.source.get("seed", _part(scene, "config", {}).get("seed")),
         "config": _part(scene, "config", {}),
         "source": dict(scene.source),
         "licence": _part(scene, "licence", _LICENCE),
