@@ -100,7 +100,7 @@ def test_there_and_back_within_half_a_step(
     for bands, step in ((slice(1, 4), bits[0]), (slice(4, 16), bits[1])):
         bound = max(2.0**-step, 1 / 128)
         assert np.abs(back.sh[:, bands] - cloud.sh[:, bands]).max(initial=0) <= bound + 1e-6
-    assert angles_deg(back, cloud).max(initial=0) <= (0.25 if version == 3 else 14)
+    assert angles_deg(back, cloud).max(initial=0) <= (0.28 if version == 3 else 16)
 
 
 def test_turned_there_and_back(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_turned_there_and_back(tmp_path: Path) -> None:
     back = read_spz(tmp_path / "a.spz")
     np.testing.assert_allclose(back.means, cloud.means, atol=2e-4)
     np.testing.assert_allclose(back.sh[:, 1:], cloud.sh[:, 1:], atol=0.02)
-    assert angles_deg(back, cloud).max() < 0.3
+    assert angles_deg(back, cloud).max() < 0.35
 
 
 def test_far_positions_lose_bits_not_range(tmp_path: Path) -> None:
