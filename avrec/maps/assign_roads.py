@@ -24,6 +24,7 @@ FORK_M = 8.0
 """Length of the connecting road that is made where lanes fork or merge outside a junction."""
 _SHARE = 0.3
 _CONTEXT_M = 40.0
+_CONTEXT_LANES = 4
 
 
 @dataclass(frozen=True)
@@ -202,15 +203,22 @@ def _square_cut(strip: _Strip, end: str, *, moved: bool) -> _Cut:
 
 def _context(graph: LaneGraph, lane: Lane, side: str) -> tuple[Float64, int, int]:
     """A border of the lane, led on into the lanes before and after it, and where its own first and last point are."""
-    parts = [getattr(lane, side)]
-    before = next((graph.lanes[other] for other in lane.predecessors if other in graph.lanes), None)
-    after = next((graph.lanes[other] for other in lane.successors if other in graph.lanes), None)
+    parts: list[Float64] = [getattr(lane, side)]
     first = 0
-    if before is not None:
-        parts.insert(0, getattr(before, side)[:-1])
-        first = len(parts[0])
-    if after is not None:
-        parts.append(getattr(after, side)[1:])
+    for back in (True, False):
+        at, led = lane, 0.0
+        for _ in range(_CONTEXT_LANES):
+            names = at.predecessors if back else at.successors
+            beyond = next((graph.lanes[name] for name in names if name in graph.lanes), None)
+            if beyond is None or led > _CONTEXT_M:
+                break
+            line: Float64 = getattr(beyond, side)
+            if back:
+                parts.insert(0, line[:-1])
+                first += len(line) - 1
+            else:
+                parts.append(line[1:])
+            at, led = beyond, led + beyond.length_m
     return np.concatenate(parts), first, first + len(getattr(lane, side)) - 1
 
 
