@@ -88,6 +88,7 @@ CASES = (
         "street, noisy poses",
         "street",
         300,
+        align=True,
         pose_noise=True,
         bars=(
             Bar(("street", "poses", "refined", "rotation_deg"), 0.05, most=True),

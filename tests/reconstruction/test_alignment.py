@@ -301,7 +301,7 @@ def fed(monkeypatch: pytest.MonkeyPatch) -> tuple[Drive, Drive]:
         features, shows["point"] = keypoints_of(true, views, points)
         return features
 
-    def match(features: Features, pairs: object, progress: object) -> tuple[np.ndarray, np.ndarray]:
+    def match(features: Features, pairs: object, gate_rad: float, progress: object) -> tuple[np.ndarray, np.ndarray]:
         order = np.argsort(shows["point"], kind="stable")
         chain = np.stack([order[:-1], order[1:]], axis=1)
         chain = chain[shows["point"][chain[:, 0]] == shows["point"][chain[:, 1]]]
@@ -358,7 +358,7 @@ def test_too_little_to_see(
 ) -> None:
     recorded, _ = fed
     monkeypatch.setattr(
-        align, "match_pairs", lambda *_, progress: (np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
+        align, "match_pairs", lambda *_, gate_rad, progress: (np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
     )
     with caplog.at_level(logging.WARNING):
         found = alignment.align_poses(recorded, {}, [])
