@@ -170,12 +170,12 @@ def _anchored(graph: LaneGraph, city: str, anchor: Anchor | None) -> LaneGraph:
     origin = np.array(utm(longitude, latitude))
     middle = np.mean([lane.center.mean(axis=0) for lane in graph.lanes.values()], axis=0)
     if anchor is None:
-        lon, lat = utm(*(middle[:2] + origin), inverse=True)
+        lon, lat = utm(middle[0] + origin[0], middle[1] + origin[1], inverse=True)
         anchor = Anchor(round(float(lat), 7), round(float(lon), 7))
     place = anchor
 
     def moved(points: Float64) -> Float64:
-        lon, lat = utm(*(points[:, :2] + origin).T, inverse=True)
+        lon, lat = utm(points[:, 0] + origin[0], points[:, 1] + origin[1], inverse=True)
         local = local_from_geodetic(place, lat, lon, np.full(len(points), place.altitude_m))
         return np.concatenate([local[:, :2], points[:, 2:]], axis=1)
 

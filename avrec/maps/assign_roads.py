@@ -50,10 +50,11 @@ class _Strip:
 
 
 def assign_roads(graph: LaneGraph) -> LaneGraph:
-    """The same lanes in one-way roads, all to the right of their reference line.
+    """The same lanes in roads.
 
-    Lanes keep their ids; what is cut off at forks is named ``from>to``. Lanes whose ``junction`` is set become
-    connecting roads where each end leads to one lane. Road ids are new.
+    Roads are one-way, their lanes to the right of the reference line; where two of opposite directions share a border
+    and neither leads anywhere, they become one. Lanes keep their ids; what is cut off at forks is named ``from>to``.
+    Lanes whose ``junction`` is set become connecting roads where each end leads to one lane. Road ids are new.
     """
     strips = _strips(graph)
     place = {lane.id: (index, slot) for index, strip in enumerate(strips) for slot, lane in enumerate(strip.lanes)}
@@ -62,7 +63,9 @@ def assign_roads(graph: LaneGraph) -> LaneGraph:
     for strip in strips:
         if not strip.connecting:
             for end in ("start", "end"):
-                strip.cuts[end] = _square_cut(strip, end, moved=forks.get((place[strip.lanes[0].id][0], end), False))
+                here = (place[strip.lanes[0].id][0], end)
+                if here in nodes.partners:
+                    strip.cuts[end] = _square_cut(strip, end, moved=forks.get(here, False))
     ordered = sorted(strips, key=lambda strip: strip.connecting)  # connecting roads end where others begin
     recut = {id(strip): _recut(graph, strip, nodes) for strip in ordered}
     built = [recut[id(strip)] for strip in strips]
@@ -79,11 +82,7 @@ class _Nodes:
     def __init__(self, strips: list[_Strip], place: dict[str, tuple[int, int]]) -> None:
         self.strips, self.place = strips, place
         self.links = [
-            (lane.id, other)
-            for strip in strips
-            for lane in strip.lanes
-            for other in lane.successors
-            if other in place
+            (lane.id, other) for strip in strips for lane in strip.lanes for other in lane.successors if other in place
         ]
         partners: dict[tuple[int, str], set[tuple[int, str]]] = {}
         ways: dict[tuple[str, str], int] = {}
@@ -136,9 +135,9 @@ def _strips(graph: LaneGraph) -> list[_Strip]:
     connecting: set[str] = set()
     for lane in lanes.values():
         sides = [[other for other in group if other in lanes] for group in (lane.predecessors, lane.successors)]
-        if lane.junction is not None and all(len(side) <= 1 for side in sides) and any(sides):
-            if not any(other in connecting for side in sides for other in side):
-                connecting.add(lane.id)
+        one_way = lane.junction is not None and all(len(side) <= 1 for side in sides) and any(sides)
+        if one_way and not any(other in connecting for side in sides for other in side):
+            connecting.add(lane.id)
     strips = []
     done: set[str] = set()
     for lane in lanes.values():
@@ -176,16 +175,16 @@ def _beside(graph: LaneGraph, lane: Lane, side: str) -> Lane | None:
 def _heading(line: Float64, end: str) -> Float64:
     """Unit direction over the two metres at one end."""
     along = arc_lengths(line)
-    reach = min(2.0, along[-1])
+    reach = min(2.0, float(along[-1]))
     edge = along[-1] - reach if end == "end" else reach
     inner = np.array([np.interp(edge, along, line[:, axis]) for axis in range(2)])
     step = line[-1, :2] - inner if end == "end" else inner - line[0, :2]
-    return np.asarray(step / max(np.linalg.norm(step), 1e-9))
+    return np.asarray(step / max(float(np.hypot(*step)), 1e-9))
 
 
 def _square_cut(strip: _Strip, end: str, *, moved: bool) -> _Cut:
     """Square across all lanes, inside each of them, and further in where a fork takes some metres."""
-    direction = np.sum([_heading(lane.center, end) for lane in strip.lanes], axis=0)
+    direction = np.array([_heading(lane.center, end) for lane in strip.lanes]).sum(axis=0)
     heading = float(np.arctan2(direction[1], direction[0]))
     index = 0 if end == "start" else -1
     first = strip.lanes[0].left[index]
@@ -263,7 +262,7 @@ def _recut(graph: LaneGraph, strip: _Strip, nodes: _Nodes) -> list[Lane]:
             _clipped(*_context(graph, lane, side), strip.cuts.get("start"), strip.cuts.get("end"))
             for side in ("left", "right")
         ]
-        center, left, right = pair_borders(*sides)
+        center, left, right = pair_borders(sides[0], sides[1])
         lanes.append(replace(lane, center=center, left=left, right=right))
     return lanes
 
@@ -276,7 +275,7 @@ def _piece(graph: LaneGraph, source: str, target: str, start: _Cut, end: _Cut) -
         line = np.concatenate([getattr(before, side)[:-1], getattr(after, side)])
         joint = len(getattr(before, side)) - 1
         sides.append(_clipped(line, joint, joint, start, end))
-    center, left, right = pair_borders(*sides)
+    center, left, right = pair_borders(sides[0], sides[1])
     return replace(
         after,
         id=f"{source}>{target}",
@@ -302,10 +301,12 @@ def _joined(
     lanes: dict[str, Lane] = {}
     roads: dict[str, Road] = {}
 
-    def add(members: list[Lane], junction: str | None, cuts: dict[str, _Cut]) -> None:
+    def add(
+        members: list[Lane], junction: str | None, cuts: dict[str, _Cut], against: list[Lane] | None = None
+    ) -> None:
         name = str(len(roads) + 1)
         # In a tight turn the inner border may shrink to a point; the centre line does not.
-        reference = members[0].center if len(members) == 1 else members[0].left
+        reference = members[0].center if len(members) == 1 and not against else members[0].left
         headings = np.full(len(reference), np.nan)
         for end, index in (("start", 0), ("end", -1)):
             if end in cuts:
@@ -313,7 +314,10 @@ def _joined(
         roads[name] = Road(name, reference, junction=junction, headings=headings)
         for slot, lane in enumerate(members):
             lanes[lane.id] = replace(lane, road=name, section=0, slot=-1 - slot, junction=junction)
+        for slot, lane in enumerate(against or ()):
+            lanes[lane.id] = replace(lane, road=name, section=0, slot=1 + slot, junction=junction)
 
+    opposite = _opposite(strips, nodes)
     for index, (strip, members) in enumerate(zip(strips, built, strict=True)):
         renamed = [
             replace(
@@ -327,7 +331,10 @@ def _joined(
             )
             for lane in members
         ]
-        add(renamed, junctions.get((index, "start"), "0") if strip.connecting else None, strip.cuts)
+        if index in opposite.values():
+            continue
+        across = built[opposite[index]] if index in opposite else None
+        add(renamed, junctions.get((index, "start"), "0") if strip.connecting else None, strip.cuts, across)
     for piece in pieces:
         source, target = piece.predecessors[0], piece.successors[0]
         cuts = {
@@ -339,6 +346,21 @@ def _joined(
     return graph.with_changes(
         lanes=lanes, roads=roads, junctions={name: graph.junctions.get(name, Junction(name)) for name in names}
     )
+
+
+def _opposite(strips: list[_Strip], nodes: _Nodes) -> dict[int, int]:
+    """Strips that lead nowhere, by the strip of the other direction beyond their left border."""
+    found: dict[int, int] = {}
+    for index, strip in enumerate(strips):
+        beside = strip.lanes[0].left_neighbor
+        if beside is None or beside.same_direction or beside.lane not in nodes.place:
+            continue
+        other, slot = nodes.place[beside.lane]
+        back = strips[other].lanes[0].left_neighbor
+        mutual = slot == 0 and back is not None and back.lane == strip.lanes[0].id and other not in found
+        if mutual and not any((side, end) in nodes.partners for side in (index, other) for end in ("start", "end")):
+            found[index] = other
+    return found
 
 
 def _junctions(graph: LaneGraph, strips: list[_Strip], nodes: _Nodes) -> dict[tuple[int, str], str]:
@@ -361,7 +383,9 @@ def _junctions(graph: LaneGraph, strips: list[_Strip], nodes: _Nodes) -> dict[tu
             if strip.lanes[0].junction is not None:
                 tie((index, "start"), strip.lanes[0].junction)
     for source, target in nodes.links:
-        if (source, target) not in nodes.plain or any(strips[nodes.place[name][0]].connecting for name in (source, target)):
+        if (source, target) not in nodes.plain or any(
+            strips[nodes.place[name][0]].connecting for name in (source, target)
+        ):
             tie((nodes.place[source][0], "end"), (nodes.place[target][0], "start"))
     ends = [(index, end) for index in range(len(strips)) for end in ("start", "end")]
     numbers: dict[object, str] = {}

@@ -37,7 +37,7 @@ def anchor_of_geo_reference(text: str) -> Anchor | None:
     try:
         if any(abs(float(values.get(key, "0"))) > 1e-9 for key in ("x_0", "y_0")):
             return None
-        if not 0.999999 <= float(values.get("k", values.get("k_0", "1"))) <= 1.000001:
+        if not 0.999999 <= float(values.get("k") or values.get("k_0") or "1") <= 1.000001:
             return None
         return Anchor(float(values["lat_0"]), float(values["lon_0"]))
     except (KeyError, ValueError, DataError):

@@ -341,9 +341,7 @@ def _heights(d: Float64, inner: Float64, outer: Float64) -> tuple[tuple[float, f
     for index in range(1, len(d) + 1):
         here = slice(first, index + 1)
         if index == len(d) or max(np.ptp(inner[here]), np.ptp(outer[here])) > 0.04:
-            span = slice(first, index)
-            steps.append(
-                (float(d[first]), *(float(values[span].min() + values[span].max()) / 2 for values in (inner, outer)))
-            )
+            low, high = (float(v[first:index].min() + v[first:index].max()) / 2 for v in (inner, outer))
+            steps.append((float(d[first]), round(low, 4), round(high, 4)))
             first = index
-    return tuple((start, round(inside, 4), round(outside, 4)) for start, inside, outside in steps)
+    return tuple(steps)

@@ -14,7 +14,7 @@ from avrec.errors import DataError
 from avrec.maps.geo_reference import anchor_of_geo_reference
 from avrec.maps.read_links import LaneKey, successors_of
 from avrec.maps.read_signals import read_crosswalks, read_signals
-from avrec.maps.sample_road import lane_ids, marks_along, sample_section
+from avrec.maps.sample_road import SampledLane, lane_ids, marks_along, sample_section
 from avrec.maps.source_road import SourceRoad, SourceSection, read_road
 from avrec.maps.xml_text import Element, number, parse_xml, text
 
@@ -100,62 +100,23 @@ def _graph(roads: Mapping[str, SourceRoad], junctions: list[Element], controller
             if not section.kept:
                 continue
             reference, headings, sampled = sample_section(road, section)
-            bearings.append(headings if not pieces else headings[1:])
-            pieces.append(reference if not pieces else reference[1:])
+            shared = 1 if pieces else 0  # the point where the section before ends
+            pieces.append(reference[shared:])
+            bearings.append(headings[shared:])
             points += len(reference) * (3 * len(sampled) + 1)
             if points > MAX_POINTS:
                 raise DataError(f"The map would take more than {MAX_POINTS} points. Cut it into parts.")
-            order = lane_ids(section)
-            for place, lane_id in enumerate(order):
-                lane = section.lanes[lane_id]
-                along = (lane_id > 0) == road.left_hand
-                name = names[LaneKey(road.id, index, lane_id)]
-                line = slice(None) if along else slice(None, None, -1)
-                inner, outer = sampled[lane_id].inner[line], sampled[lane_id].outer[line]
-                left_is_inner = (lane_id < 0) == along
-                inner_marks, outer_marks = _marks(section, lane_id, along)
-                beside = [
-                    None if not 0 <= other < len(order) else names[LaneKey(road.id, index, order[other])]
-                    for other in ((place - 1, place + 1) if along else (place + 1, place - 1))
-                ]
-                facing = [
-                    None if not 0 <= other < len(order) else ((order[other] > 0) == road.left_hand) == along
-                    for other in ((place - 1, place + 1) if along else (place + 1, place - 1))
-                ]
-                left, right = (
-                    None if who is None else Neighbor(who, bool(same)) for who, same in zip(beside, facing, strict=True)
-                )
-                speed = lane.speed_mps if lane.speed_mps is not None else road.speed_mps
-                lanes[name] = Lane(
-                    id=name,
-                    kind=lane.kind,
-                    center=sampled[lane_id].center[line],
-                    left=inner if left_is_inner else outer,
-                    right=outer if left_is_inner else inner,
-                    left_marks=inner_marks if left_is_inner else outer_marks,
-                    right_marks=outer_marks if left_is_inner else inner_marks,
+            here = {lane_id: names[LaneKey(road.id, index, lane_id)] for lane_id in lane_ids(section)}
+            for lane_id, name in here.items():
+                lanes[name] = replace(
+                    _lane(road, section, lane_id, here, sampled[lane_id]),
+                    section=numbers[road.id][index],
                     successors=tuple(after.get(name, ())),
                     predecessors=tuple(before.get(name, ())),
-                    left_neighbor=left,
-                    right_neighbor=right,
-                    speed_limit_mps=speed,
-                    road=road.id,
-                    section=numbers[road.id][index],
-                    slot=lane_id,
-                    junction=road.junction,
-                    confidence=_confidence(lane.notes.get("avrec.confidence")),
-                    inferred=lane.notes.get("avrec.inferred") == "yes",
                 )
         if pieces:
-            kept_roads[road.id] = Road(
-                road.id,
-                np.concatenate(pieces),
-                road.name,
-                road.junction,
-                road.kind,
-                road.left_hand,
-                np.concatenate(bearings),
-            )
+            line, turns = np.concatenate(pieces), np.concatenate(bearings)
+            kept_roads[road.id] = Road(road.id, line, road.name, road.junction, road.kind, road.left_hand, turns)
     signals, stop_lines = read_signals(roads, lambda r, section, lane: names.get(LaneKey(r, section, lane)))
     return LaneGraph(
         lanes=lanes,
@@ -179,6 +140,45 @@ def _graph(roads: Mapping[str, SourceRoad], junctions: list[Element], controller
         ),
         stop_lines=stop_lines,
         crosswalks=tuple(crosswalk for road in roads.values() for crosswalk in read_crosswalks(road)),
+    )
+
+
+def _lane(
+    road: SourceRoad, section: SourceSection, lane_id: int, names: Mapping[int, str], sampled: SampledLane
+) -> Lane:
+    """A lane in its driving direction, with the lanes beside it."""
+    source = section.lanes[lane_id]
+    along = (lane_id > 0) == road.left_hand
+    line = slice(None) if along else slice(None, None, -1)
+    sides = [sampled.inner[line], sampled.outer[line]]
+    marks = list(_marks(section, lane_id, along))
+    order = list(names)  # from left to right along the reference line
+    place = order.index(lane_id)
+    beside = [
+        None
+        if not 0 <= other < len(order)
+        else Neighbor(names[order[other]], ((order[other] > 0) == road.left_hand) == along)
+        for other in ((place - 1, place + 1) if along else (place + 1, place - 1))
+    ]
+    if (lane_id < 0) != along:  # the outer border is on the left
+        sides.reverse()
+        marks.reverse()
+    return Lane(
+        id=names[lane_id],
+        kind=source.kind,
+        center=sampled.center[line],
+        left=sides[0],
+        right=sides[1],
+        left_marks=marks[0],
+        right_marks=marks[1],
+        left_neighbor=beside[0],
+        right_neighbor=beside[1],
+        speed_limit_mps=source.speed_mps if source.speed_mps is not None else road.speed_mps,
+        road=road.id,
+        slot=lane_id,
+        junction=road.junction,
+        confidence=_confidence(source.notes.get("avrec.confidence")),
+        inferred=source.notes.get("avrec.inferred") == "yes",
     )
 
 
@@ -217,7 +217,7 @@ def _moved(graph: LaneGraph, offset: Element) -> LaneGraph:
     turn = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
 
     def moved(points: Float64) -> Float64:
-        return points @ turn + shift
+        return np.asarray(points @ turn + shift)
 
     return graph.with_changes(
         lanes={

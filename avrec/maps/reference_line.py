@@ -96,13 +96,13 @@ class ParamPoly3:
         return float(self._arc[-1])
 
 
-def poly3(a: float, b: float, c: float, d: float, length: float) -> ParamPoly3:
+def poly3(v: tuple[float, float, float, float], length: float) -> ParamPoly3:
     """``v(u)`` cubic along a curve of a given length: the parameter range is found that has this arc length."""
     span = length
     for _ in range(8):
-        curve = ParamPoly3((0.0, 1.0, 0.0, 0.0), (a, b, c, d), span)
+        curve = ParamPoly3((0.0, 1.0, 0.0, 0.0), v, span)
         span *= length / max(curve.arc_length, 1e-12)
-    return ParamPoly3((0.0, 1.0, 0.0, 0.0), (a, b, c, d), span)
+    return ParamPoly3((0.0, 1.0, 0.0, 0.0), v, span)
 
 
 Curve = Line | Arc | Spiral | ParamPoly3

@@ -111,9 +111,9 @@ def _outer(lane: SourceLane, side: int, edge: Float64, offset: Float64, d: Float
     """Lateral position of the lane's outer border."""
     if lane.borders is not None:
         reach = np.abs(_at(lane.borders, d))
-        return offset + side * np.maximum(reach, (edge - offset) * side)
+        return np.asarray(offset + side * np.maximum(reach, (edge - offset) * side))
     width = np.zeros(len(d)) if lane.widths is None else np.maximum(_at(lane.widths, d), 0.0)
-    return edge + side * width
+    return np.asarray(edge + side * width)
 
 
 def _heights(lane: SourceLane, d: Float64) -> tuple[Float64, Float64]:

@@ -141,7 +141,8 @@ def _curve(element: Element, length: float, name: str) -> Curve:
         _check_turn(max(abs(start), abs(end)) * length, name)
         return Spiral(start, end)
     if shape.tag == "poly3":
-        return poly3(*(number(shape, key) for key in "abcd"), length)
+        a, b, c, d = (number(shape, key) for key in "abcd")
+        return poly3((a, b, c, d), length)
     u = tuple(number(shape, f"{key}U") for key in "abcd")
     v = tuple(number(shape, f"{key}V") for key in "abcd")
     span = length if text(shape, "pRange", "normalized") == "arcLength" else 1.0

@@ -104,9 +104,9 @@ def _sorted(
         told = False
         for here, there in ((out, into), (into, out)):
             if road_links.get(here) == ("road", *there):
-                for source, target in pairs:
-                    mine, other = (source, target) if here == out else (target, source)
-                    lane_links.setdefault((mine.id, _side(here.end)), []).append(other.slot)
+                for pair in pairs:
+                    mine, facing = pair if here == out else pair[::-1]
+                    lane_links.setdefault((mine.id, _side(here.end)), []).append(facing.slot)
                 told = True
         told |= _connect(graph, out, into, pairs, road_links, connections)
         if not told:

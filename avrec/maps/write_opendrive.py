@@ -209,7 +209,7 @@ def _marks(element: Element, marks: tuple[LaneMark, ...], length: float, along: 
         kind = mark.kind if mark.kind in _MARKS else "custom"
         color = mark.color if mark.color in _COLORS else "standard"
         change = {"broken": "both", "broken broken": "both", "none": "both"}.get(kind, "none")
-        values = {"sOffset": mark.start_m, "type": kind, "weight": "standard", "color": color}
+        values: dict[str, str | float] = {"sOffset": mark.start_m, "type": kind, "weight": "standard", "color": color}
         if mark.width_m is not None:
             values["width"] = mark.width_m
         if kind not in ("solid broken", "broken solid"):
