@@ -159,11 +159,9 @@ def _map(archive: Archive) -> dict[str, Any] | None:
 
 def _meshes(archive: Archive, manifest: Any) -> dict[str, Any]:
     members = {"mesh": "mesh.ply", "ground": "mesh_ground.ply"}
-    return {
-        name: {"bytes": archive.members[member].size, **(entry(manifest, "meshes", name) or {})}
-        for name, member in members.items()
-        if member in archive.members
-    }
+    found = {name: member for name, member in members.items() if member in archive.members}
+    counts = {name: {key: entry(manifest, "meshes", name, key) for key in ("vertices", "faces")} for name in found}
+    return {name: {"bytes": archive.members[member].size, **counts[name]} for name, member in found.items()}
 
 
 def _provenance(archive: Archive, manifest: Any) -> dict[str, Any]:

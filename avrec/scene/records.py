@@ -99,7 +99,7 @@ def metadata_yaml(scene: Scene, sequence_id: str, record: bytes, rig: Mapping[st
         "  run_url: null",
         "time_range:",
         f"  start: {float(first)!r}",
-        f"  end: {float(last)!r}",
+        f"  end: {float(max(last, first + 1))!r}",
         "training_step_outputs: {}",
     ]
     return "\n".join(lines) + "\n"

@@ -91,7 +91,7 @@ def check_data_info(document: Any, facts: Facts) -> Iterator[Finding]:
     if any(type(end) is not int for end in ends) or ends[0] >= ends[1]:
         found = "start-timestamp_us and end-timestamp_us are not two JSON integers in this order"
         yield error(_CARLA, where, found, why, "Write the first and the last time, in microseconds")
-    elif facts.span_us is not None and (ends[1] <= facts.span_us[0] or ends[0] >= facts.span_us[1]):
+    elif facts.span_us is not None and (ends[1] <= facts.span_us[0] or ends[0] > facts.span_us[1]):
         yield error(_CARLA, where, "it does not overlap the rig's path", why, "Write the path's span")
 
 
