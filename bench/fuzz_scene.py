@@ -16,6 +16,7 @@ import tempfile
 import time
 import traceback
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 BATCH = 400
@@ -53,9 +54,7 @@ def main() -> None:
 
 def prepare(path: Path) -> None:
     """The scene that is damaged."""
-    from tests.scene.complete import complete_scene
-
-    complete_scene(n=40, degree=1).save(path)
+    import_module("tests.scene.complete").complete_scene(n=40, degree=1).save(path)
 
 
 def work(folder: Path, first: int, count: int) -> int:

@@ -185,7 +185,11 @@ def _own_scene(source: Path) -> ImportedCloud:
 
     scene = Scene.open(source)
     return ImportedCloud(
-        gaussians=scene.static, format="avrec scene", actors=scene.actors, sky=scene.sky, metadata={"name": scene.name}
+        gaussians=scene.world_gaussians(),
+        format="avrec scene",
+        actors=scene.actors,
+        sky=scene.sky,
+        metadata={"name": scene.name},
     )
 
 
