@@ -22,6 +22,8 @@ Float64 = NDArray[np.float64]
 
 FORK_M = 8.0
 """Length of the connecting road that is made where lanes fork or merge outside a junction."""
+STEP_M = 0.5
+"""Between the cross sections of lanes that were cut anew; tight turns need them close."""
 _SHARE = 0.3
 _CONTEXT_M = 40.0
 _CONTEXT_LANES = 4
@@ -262,7 +264,7 @@ def _recut(graph: LaneGraph, strip: _Strip, nodes: _Nodes) -> list[Lane]:
             _clipped(*_context(graph, lane, side), strip.cuts.get("start"), strip.cuts.get("end"))
             for side in ("left", "right")
         ]
-        center, left, right = pair_borders(sides[0], sides[1])
+        center, left, right = pair_borders(sides[0], sides[1], STEP_M)
         lanes.append(replace(lane, center=center, left=left, right=right))
     return lanes
 
@@ -275,7 +277,7 @@ def _piece(graph: LaneGraph, source: str, target: str, start: _Cut, end: _Cut) -
         line = np.concatenate([getattr(before, side)[:-1], getattr(after, side)])
         joint = len(getattr(before, side)) - 1
         sides.append(_clipped(line, joint, joint, start, end))
-    center, left, right = pair_borders(sides[0], sides[1])
+    center, left, right = pair_borders(sides[0], sides[1], STEP_M)
     return replace(
         after,
         id=f"{source}>{target}",

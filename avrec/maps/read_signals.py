@@ -112,8 +112,8 @@ def _signal(element: Element, road: SourceRoad, s: float, lanes: tuple[str, ...]
         facing_rad=_wrapped(heading + turn + number(element, "hOffset", 0.0)),
         lanes=lanes,
         dynamic=text(element, "dynamic") == "yes",
-        type=text(element, "type"),
-        subtype=text(element, "subtype"),
+        type=_code(element, "type"),
+        subtype=_code(element, "subtype"),
         country=text(element, "country"),
         value=number(element, "value") if value and value.strip() else None,
         unit=text(element, "unit"),
@@ -166,6 +166,12 @@ def _section_at(road: SourceRoad, s: float) -> tuple[int, SourceSection]:
     starts = [section.start for section in road.sections]
     index = max(int(np.searchsorted(starts, s, side="right")) - 1, 0)
     return index, road.sections[index]
+
+
+def _code(element: Element, name: str) -> str:
+    """A number of the catalogue; empty for OpenDRIVE's words for none."""
+    found = text(element, name)
+    return "" if found in ("-1", "none") else found
 
 
 def _wrapped(angle: float) -> float:
