@@ -47,16 +47,21 @@ def xodr(*parts: str, header: str = "") -> bytes:
     return f'<?xml version="1.0"?><OpenDRIVE>{head}{"".join(parts)}</OpenDRIVE>'.encode()
 
 
-def farthest(points: Float64, line: Float64) -> float:
-    """Largest distance of points [N, 3] from a polyline [M, 3]."""
+def distances(points: Float64, line: Float64) -> Float64:
+    """Distance [N] of points [N, 3] from a polyline [M, 3]."""
     start, step = line[:-1], np.diff(line, axis=0)
     length = np.maximum((step**2).sum(axis=1), 1e-12)
-    worst = 0.0
+    found = []
     for block in np.array_split(points, max(len(points) * len(start) // 500_000, 1)):
         share = np.clip(((block[:, None] - start) * step).sum(axis=2) / length, 0.0, 1.0)
         gap = block[:, None] - start - share[..., None] * step
-        worst = max(worst, float(np.sqrt((gap**2).sum(axis=2).min(axis=1).max())))
-    return worst
+        found.append(np.sqrt((gap**2).sum(axis=2).min(axis=1)))
+    return np.concatenate(found)
+
+
+def farthest(points: Float64, line: Float64) -> float:
+    """Largest distance of points [N, 3] from a polyline [M, 3]."""
+    return float(distances(points, line).max())
 
 
 def apart(first: LaneGraph, second: LaneGraph) -> float:

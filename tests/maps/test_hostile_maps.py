@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from pathlib import Path
@@ -17,7 +18,8 @@ GOOD = xodr(road(section(lane(1), lane(-1))))
 
 
 def spiral(start: str, end: str, length: str = "100") -> str:
-    return f'<geometry s="0" x="0" y="0" hdg="0" length="{length}"><spiral curvStart="{start}" curvEnd="{end}"/></geometry>'
+    shape = f'<spiral curvStart="{start}" curvEnd="{end}"/>'
+    return f'<geometry s="0" x="0" y="0" hdg="0" length="{length}">{shape}</geometry>'
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
 
 
 def test_random_damage_ends_in_a_map_or_a_clear_error() -> None:
-    """Bytes flipped, cut out and doubled, and numbers replaced: never another exception, and what reads can be written."""
+    """Bytes flipped, cut out and doubled, numbers replaced: never another exception; what reads can be written."""
     rng = random.Random(4)
     poison = [b"nan", b"-1e9", b"1e308", b"", b"0", b"-0.0", b"1e-300", b"99999999999", b"x"]
     for _ in range(150):
@@ -97,10 +99,8 @@ def test_random_damage_ends_in_a_map_or_a_clear_error() -> None:
                 quotes = [i for i, byte in enumerate(content) if byte == ord('"')]
                 first = 2 * rng.randrange(len(quotes) // 2)
                 content[quotes[first] + 1 : quotes[first + 1]] = rng.choice(poison)
-        try:
+        with contextlib.suppress(AvrecError):
             write_opendrive(read_opendrive(bytes(content)))
-        except AvrecError:
-            pass
 
 
 @pytest.mark.parametrize(

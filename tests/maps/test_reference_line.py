@@ -49,7 +49,7 @@ def test_a_spiral_that_starts_curved_continues_the_arc_before_it() -> None:
 
 
 def test_cubics_are_run_along_by_arc_length() -> None:
-    """p = 0..1 over a curve whose speed changes: stations are metres all the same."""
+    """The parameter runs 0..1 over a curve whose speed changes: stations are metres all the same."""
     curve = ParamPoly3((0.0, 10.0, 5.0, 0.0), (0.0, 0.0, 4.0, 1.0), 1.0)
     length = curve.arc_length
     points = single(curve, length).at(np.linspace(0.0, length, 2001))[0]

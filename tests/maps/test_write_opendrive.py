@@ -7,6 +7,7 @@ import re
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from avrec.drive.lane_graph import Crosswalk, Lane, LaneGraph, LaneMark, Road, S
 from avrec.errors import DataError, OutputError
 from avrec.geometry import Anchor
 from avrec.maps import read_opendrive, read_street_map, write_opendrive
-from tests.maps.support import apart, farthest, lane, road, section, xodr
+from tests.maps.support import apart, distances, lane, road, section, xodr
 
 
 def carla_deviation(graph: LaneGraph, content: bytes, step: float = 2.0) -> tuple[int, float]:
@@ -31,12 +32,14 @@ def carla_deviation(graph: LaneGraph, content: bytes, step: float = 2.0) -> tupl
     for each in graph.lanes.values():
         lanes.setdefault((str(each.road), each.slot), []).append(each)
     points = carla.Map("map", content.decode()).generate_waypoints(step)
+    places: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
+    for point in points:
+        location = point.transform.location
+        places.setdefault((str(point.road_id), point.lane_id), []).append((location.x, -location.y, 0.0))
     worst = 0.0
-    for key in {(str(point.road_id), point.lane_id) for point in points}:
-        mine = [p.transform.location for p in points if (str(p.road_id), p.lane_id) == key]
-        xyz = np.array([[location.x, -location.y, 0.0] for location in mine])
-        flat = [each.center * (1, 1, 0) for each in lanes[key]]
-        worst = max(worst, *(min(farthest(point[None], line) for line in flat) for point in xyz))
+    for key, mine in places.items():
+        gaps = [distances(np.array(mine), each.center * (1, 1, 0)) for each in lanes[key]]
+        worst = max(worst, float(np.min(gaps, axis=0).max()))
     return len(points), worst
 
 
@@ -44,10 +47,10 @@ def winding(widths: list[float], curvature: float, climb: float) -> LaneGraph:
     """A road of lanes to both sides of a curve, its widths changing along it."""
     s = np.linspace(0.0, 120.0, 241)
     heading = curvature * s * np.sin(s / 40.0)
-    steps = np.diff(s)[:, None] * np.stack([np.cos(heading[:-1]), np.sin(heading[:-1])], axis=1)
+    middle = heading[:-1] + np.diff(heading) / 2
+    steps = np.diff(s)[:, None] * np.stack([np.cos(middle), np.sin(middle)], axis=1)
     plan = np.concatenate([[[0.0, 0.0]], np.cumsum(steps, axis=0)])
-    normal = np.gradient(plan, axis=0) @ np.array([[0.0, 1.0], [-1.0, 0.0]])
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    normal = np.stack([-np.sin(heading), np.cos(heading)], axis=1)
     z = climb * np.sin(s / 30.0)
 
     def line(t: np.ndarray) -> np.ndarray:
@@ -86,13 +89,9 @@ def test_winding_roads_come_back(widths: list[float], curvature: float, climb: f
 def test_carla_drives_where_the_lanes_are() -> None:
     graph = winding([3.0, 3.5], 0.006, 2.0)
     content = write_opendrive(graph)
-    numbered = read_opendrive(content)
+    numbered = graph.with_changes(lanes={name: replace(each, road="1") for name, each in graph.lanes.items()})
     count, worst = carla_deviation(numbered, content)
     assert count > 150
-    assert worst < 0.05
-    count, worst = carla_deviation(
-        graph.with_changes(lanes={k: replace(v, road="1") for k, v in graph.lanes.items()}), content
-    )
     assert worst < 0.05
 
 
@@ -105,7 +104,7 @@ def test_headings_are_continuous_and_cubics_true_to_their_length() -> None:
     root = ElementTree.fromstring(write_opendrive(winding([3.0], 0.008, 0.0)))
     elements = root.findall("road/planView/geometry")
     assert len(elements) > 3
-    for first, second in zip(elements, elements[1:], strict=False):
+    for first, second in pairwise(elements):
         length, heading = float(first.get("length", 0)), float(first.get("hdg", 0))
         cubic = first.find("paramPoly3")
         u, v = length, 0.0
@@ -130,12 +129,12 @@ def test_what_governs_lanes_comes_back() -> None:
     graph = graph.with_changes(
         signals=(
             Signal(
-                "t1", middle + (0, -3, 4), 0.1, 0.1, ("w-1",), dynamic=True, type="1000001", subtype="-1",
+                "t1", middle + np.array([0, -3, 4]), 0.1, 0.1, ("w-1",), dynamic=True, type="1000001", subtype="-1",
                 country="OpenDRIVE", road="main",
             ),
         ),
-        stop_lines=(StopLine("s1", graph.lanes["w-1"].left[[120]] + [[0, 0, 0], [0.1, -3.4, 0]], ("w-1",), "main"),),
-        crosswalks=(Crosswalk("c1", middle + [[0, 0, 0], [3, 0, 0.1], [3, 8, 0], [0, 8, 0]]),),
+        stop_lines=(StopLine("s1", graph.lanes["w-1"].left[[120]] + np.array([[0, 0, 0], [0.1, -3.4, 0]]), ("w-1",), "main"),),
+        crosswalks=(Crosswalk("c1", middle + np.array([[0, 0, 0], [3, 0, 0.1], [3, 8, 0], [0, 8, 0]])),),
     )  # fmt: skip
     found = read_opendrive(write_opendrive(graph))
     signal = found.signals[0]
