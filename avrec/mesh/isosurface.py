@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +31,9 @@ def isosurface(volume: VoxelBlocks, *, least_weight: float = 0.0) -> Mesh:
     Returns:
         The mesh in the world, fronts toward free space; empty where nothing crosses zero.
     """
-    from skimage.measure import marching_cubes
+    from skimage import measure
 
+    marching_cubes: Callable[..., Any] = measure.marching_cubes
     if not len(volume):
         return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int32))
     blocks = volume.blocks

@@ -30,9 +30,7 @@ def test_export_and_back(cloud: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert back.is_file()
 
 
-def test_export_refuses_what_it_does_not_know(
-    cloud: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_export_refuses_what_it_does_not_know(cloud: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scene", "export", str(cloud), "-o", str(tmp_path / "five.docx")]) == 2
     assert main(["scene", "export", str(cloud), "-o", str(cloud)]) == 2
     assert main(["scene", "export", str(tmp_path / "none.ply"), "-o", str(tmp_path / "a.ply")]) == 2
