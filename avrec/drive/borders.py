@@ -22,7 +22,7 @@ def resampled(line: Float64, count: int) -> Float64:
 
 
 def pair_borders(
-    left: Float64, right: Float64, step_m: float = 1.0, *, refine: int = 3
+    left: Float64, right: Float64, step_m: float = 1.0, *, refine: int = 6
 ) -> tuple[Float64, Float64, Float64]:
     """Centre line and borders of a lane at common cross sections, each float64 [N, 3].
 
@@ -43,7 +43,8 @@ def pair_borders(
         course = center[2:, :2] - center[:-2, :2]
         course /= np.maximum(np.linalg.norm(course, axis=1, keepdims=True), 1e-9)
         for index, (line, along) in enumerate(zip((left, right), alongs, strict=True)):
-            places[index][1:-1] = _crossings(line, along, center[1:-1, :2], course, places[index][1:-1])
+            crossed = _crossings(line, along, center[1:-1, :2], course, places[index][1:-1])
+            places[index][1:-1] = (places[index][1:-1] + crossed) / 2  # half way: tight turns would swing
             places[index] = np.clip(np.maximum.accumulate(places[index]), 0.0, along[-1])  # borders run one way
             sides[index] = _at(line, along, places[index])
     return (sides[0] + sides[1]) / 2, sides[0], sides[1]

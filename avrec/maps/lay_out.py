@@ -70,6 +70,10 @@ class Stations:
         self._s = np.linspace(0.0, reference.length, count + 1)
         self._tree = cKDTree(reference.at(self._s)[0])
 
+    def distance(self, point: Float64) -> float:
+        """Distance of a point [2] from the reference line."""
+        return float(self._tree.query(point)[0])
+
     def beside(self, s: Float64, points: Float64) -> tuple[Float64, Float64]:
         """Lateral position and distance from the normal at stations [N] of points [N, 2], float64 [N] each."""
         at, heading, _ = self._reference.at(s)
@@ -191,7 +195,16 @@ def _traced_line(road: Road, line: Float64, stations: Stations, known: Float64 |
     far = np.abs(along) > 0.05 * np.maximum(np.abs(t), 1.0)
     if far.all():
         raise DataError(f"A lane of road {road.id} does not run along the road. Sort the lanes into roads anew.")
-    return _rising(np.stack([s, t, points[:, 2]], axis=1)[~far])
+    rows = _rising(np.stack([s, t, points[:, 2]], axis=1)[~far])
+    if known is None:
+        return rows
+    for index in (0, -1):
+        t, along = stations.beside(known[[index]], line[[index], :2])
+        if abs(along[0]) < _ON_NORMAL_M:  # the ends of a section are known better than where they project to
+            own = np.array([[known[index], t[0], line[index, 2]]])
+            rest = rows[rows[:, 0] > known[0] + 1e-3] if index == 0 else rows[rows[:, 0] < known[-1] - 1e-3]
+            rows = np.concatenate([own, rest] if index == 0 else [rest, own])
+    return rows
 
 
 def _rising(rows: Float64) -> Float64:
@@ -282,7 +295,7 @@ def _banking(sections: list[tuple[_Trace, ...]], elevation: Cubics, length: floa
     slopes = np.arctan2((tz[high] - tz[low])[known], weight[known])
     if np.abs(slopes).max() < FLAT_SLOPE:
         return Cubics.constant(0.0)
-    return _fit(grid[known], slopes, 0.0, length, 5e-4)
+    return _fit(grid[known], slopes, 0.0, length, 1e-3)
 
 
 def _section(

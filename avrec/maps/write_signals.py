@@ -49,8 +49,8 @@ def place_signals(graph: LaneGraph, layouts: Mapping[str, RoadLayout]) -> Placed
     def road_of(wanted: str | None, lanes: tuple[str, ...], point: Float64) -> str:
         if wanted in layouts:
             return str(wanted)
-        roads = {graph.lanes[lane].road for lane in lanes if lane in graph.lanes} & set(layouts)
-        return min(roads or set(layouts), key=lambda name: _distance(layouts[str(name)], places[str(name)], point))  # type: ignore[return-value]
+        roads = {str(graph.lanes[lane].road) for lane in lanes if lane in graph.lanes} & set(layouts)
+        return min(sorted(roads or layouts), key=lambda name: places[name].distance(point[:2]))
 
     for signal in graph.signals:
         road = road_of(signal.road, signal.lanes, signal.position)
@@ -191,8 +191,3 @@ def _surface_point(layout: RoadLayout, spot: Spot) -> Float64:
     across = spot.t * np.cos(bank)
     z = float(layout.elevation.at([spot.s])[0]) + spot.t * np.sin(bank)
     return np.array([at[0, 0] - across * np.sin(heading[0]), at[0, 1] + across * np.cos(heading[0]), z])
-
-
-def _distance(layout: RoadLayout, stations: Stations, point: Float64) -> float:
-    spot = _spot(layout, stations, point)
-    return float(np.linalg.norm(_surface_point(layout, Spot(spot.s, 0.0, 0.0, spot.heading))[:2] - point[:2]))

@@ -126,6 +126,7 @@ def test_headings_are_continuous_and_cubics_true_to_their_length() -> None:
 def test_what_governs_lanes_comes_back() -> None:
     graph = winding([3.5], 0.004, 0.0)
     middle = graph.lanes["w-1"].center[120]
+    across = graph.lanes["w-1"].left[[120]] + np.array([[0, 0, 0], [0.1, -3.4, 0]])
     graph = graph.with_changes(
         signals=(
             Signal(
@@ -133,7 +134,7 @@ def test_what_governs_lanes_comes_back() -> None:
                 country="OpenDRIVE", road="main",
             ),
         ),
-        stop_lines=(StopLine("s1", graph.lanes["w-1"].left[[120]] + np.array([[0, 0, 0], [0.1, -3.4, 0]]), ("w-1",), "main"),),
+        stop_lines=(StopLine("s1", across, ("w-1",), "main"),),
         crosswalks=(Crosswalk("c1", middle + np.array([[0, 0, 0], [3, 0, 0.1], [3, 8, 0], [0, 8, 0]])),),
     )  # fmt: skip
     found = read_opendrive(write_opendrive(graph))
