@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from avrec.drive.lane_graph import Lane, LaneGraph
 from avrec.errors import DataError
@@ -14,7 +15,7 @@ __all__ = ["Route", "shortest_route"]
 
 @dataclass(frozen=True)
 class Route:
-    """Lanes to drive one after another; ``length_m`` counts the whole of each, but for those left by a lane change."""
+    """Lanes to drive one after another; ``length_m`` counts the whole of each but those that a lane change leads to."""
 
     lanes: tuple[str, ...]
     length_m: float
@@ -70,10 +71,6 @@ def _ways(graph: LaneGraph, lane: Lane, lane_changes: bool, change_cost_m: float
 
 
 def _route(graph: LaneGraph, lanes: tuple[str, ...]) -> Route:
-    """Lengths of the lanes that are driven to their end."""
-    driven = [
-        name
-        for name, after in zip(lanes, (*lanes[1:], None), strict=True)
-        if after is None or after in graph.lanes[name].successors
-    ]
-    return Route(lanes, sum(graph.lanes[name].length_m for name in driven))
+    """With the lengths of the first lane and of those entered from behind."""
+    entered = [lanes[0], *(after for name, after in pairwise(lanes) if after in graph.lanes[name].successors)]
+    return Route(lanes, sum(graph.lanes[name].length_m for name in entered))
