@@ -50,7 +50,7 @@ class ReconstructionConfig:
         refine_poses: correct ego poses and extrinsics.
         pose_from: pose correction starts at this fraction.
         pose_every: steps from one with pose gradients, which cost a sixth of a step, to the next.
-        pose_rate: learning rate in radians (and metres x 5) at full speed.
+        pose_rate: learning rate in radians (and metres x 5) at full speed; halved once keypoints aligned the poses.
         pose_smoothness: weight of the correction's second difference in time.
         appearance: learn a colour correction per camera.
         model_shutter: False ignores the rolling shutter (to measure what modelling it is worth).
@@ -89,7 +89,7 @@ class ReconstructionConfig:
     refine_poses: bool = True
     pose_from: float = 0.05
     pose_every: int = 2
-    pose_rate: float = 3e-4
+    pose_rate: float = 6e-4
     pose_smoothness: float = 1e-3
     appearance: bool = True
     model_shutter: bool = True

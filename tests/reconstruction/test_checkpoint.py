@@ -224,13 +224,22 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 
 def test_no_room_for_checkpoints_but_for_the_scene(
-    drive: Drive, points: InitialPoints, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    drive: Drive,
+    points: InitialPoints,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A scene that can still be written must not be lost to a checkpoint that cannot."""
     config, target = replace(SMALL, checkpoint_s=1e-6, sky_size=64), tmp_path / "scene.usdz"
     whole = quick(drive, points=points, iterations=6, output=target, config=config)
     assert names(tmp_path) == ["scene.usdz"]
-    with files_of_at_most(target.stat().st_size + 1000), caplog.at_level(logging.WARNING):
+
+    def full(path: Path, *_: object) -> None:
+        raise OutputError(f"The checkpoint {path} cannot be written (no space).")
+
+    monkeypatch.setattr("avrec.reconstruction.checkpoint.save", full)
+    with caplog.at_level(logging.WARNING):
         scene = quick(drive, points=points, iterations=6, output=target, config=config, overwrite=True)
     assert "checkpoint" in caplog.text
     assert "goes on without it" in caplog.text
