@@ -149,8 +149,6 @@ def reconstruct(
     )
     if alignment is not None:
         poses.begin_at(alignment.ego, alignment.mountings)
-        if alignment.points:  # what keypoints have settled needs smaller steps
-            config = replace(config, pose_rate=0.5 * config.pose_rate)
     trainer = Trainer(
         model=start_model(points, moving, list(drive.cameras), sky, config),
         poses=poses,
