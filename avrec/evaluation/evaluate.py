@@ -19,12 +19,13 @@ from avrec.evaluation.metrics import gmsd, masked_psnr, psnr, ssim
 from avrec.evaluation.scores import Difficulty, Evaluation, FrameScore, mean_of
 from avrec.evaluation.sheet import SheetRow, write_sheet
 from avrec.evaluation.street import evaluate_street
+from avrec.geometry import Offset
 from avrec.progress import NO_PROGRESS, Progress
 from avrec.raster import Backend
 from avrec.rendering import Shot, modelled_shutter, render
 from avrec.scene.scene import Scene
 
-__all__ = ["evaluate", "held_out_frames", "recorded_at"]
+__all__ = ["evaluate", "held_out_frames", "recorded_at", "score_of", "shot_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +74,8 @@ def evaluate(
     progress.start("Evaluating", len(held))
     for position, frame in enumerate(held):
         recorded = recorded_at(frame, scale)
-        shot = _shot_of(scene, drive, frame, recorded, backend)
-        score = _score(frame, shot, recorded)
+        shot = shot_of(scene, drive, frame, recorded, backend=backend)
+        score = score_of(frame, shot, recorded)
         if align:
             fit = align_shot(scene, shot, recorded, backend=backend)
             score = replace(
@@ -154,14 +155,25 @@ def recorded_at(frame: Frame, downscale: float) -> UInt8:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _downscale(scene: Scene, downscale: float | None) -> float:
-    scale = scene.source.get("downscale", 1) if downscale is None else downscale
-    if not isinstance(scale, (int, float)) or not np.isfinite(scale) or scale < 1:
-        raise DataError(f"Pictures can be scaled down by 1 or more, found {scale}. Give for instance 2.")
-    return scale
+def shot_of(
+    scene: Scene,
+    drive: Drive,
+    frame: Frame,
+    recorded: UInt8,
+    *,
+    offset: Offset | None = None,
+    backend: Backend = "auto",
+) -> Shot:
+    """The scene's picture of a recorded frame, as `evaluate` scores it, or the same seen from beside the path.
 
-
-def _shot_of(scene: Scene, drive: Drive, frame: Frame, recorded: UInt8, backend: Backend) -> Shot:
+    Args:
+        scene: the scene.
+        drive: the recording it was made from.
+        frame: when and by which camera.
+        recorded: what it is compared with, uint8 [H, W, 3]; gives the size.
+        offset: rig pose relative to the recorded one.
+        backend: which rasteriser.
+    """
     # Intrinsics are not refined, so a frame with its own keeps them.
     own = frame.model if frame.model != drive.cameras[frame.camera].model else None
     high, wide = recorded.shape[:2]
@@ -169,6 +181,7 @@ def _shot_of(scene: Scene, drive: Drive, frame: Frame, recorded: UInt8, backend:
         scene,
         frame.camera,
         frame.timestamp_us,
+        offset=offset,
         rolling_shutter=modelled_shutter(scene),
         width=wide,
         height=high,
@@ -177,7 +190,8 @@ def _shot_of(scene: Scene, drive: Drive, frame: Frame, recorded: UInt8, backend:
     )
 
 
-def _score(frame: Frame, shot: Shot, recorded: UInt8) -> FrameScore:
+def score_of(frame: Frame, shot: Shot, recorded: UInt8) -> FrameScore:
+    """Scores of a frame's picture against the recorded one, uint8 [H, W, 3]; pixels without a ray do not count."""
     # Structure cannot skip single pixels: those without a ray count as equal.
     rendered = np.where(shot.valid[..., None], shot.rgb, recorded.astype(np.float32) / 255)
     return FrameScore(
@@ -188,6 +202,13 @@ def _score(frame: Frame, shot: Shot, recorded: UInt8) -> FrameScore:
         ssim=ssim(rendered, recorded),
         gmsd=gmsd(rendered, recorded),
     )
+
+
+def _downscale(scene: Scene, downscale: float | None) -> float:
+    scale = scene.source.get("downscale", 1) if downscale is None else downscale
+    if not isinstance(scale, (int, float)) or not np.isfinite(scale) or scale < 1:
+        raise DataError(f"Pictures can be scaled down by 1 or more, found {scale}. Give for instance 2.")
+    return scale
 
 
 def _psnr_where_valid(shot: Shot, recorded: UInt8) -> float:
