@@ -85,7 +85,8 @@ def test_automotive_layers() -> None:
     state |= {".background.textures.shape": [1, 6, 2, 2, 3]}
     state |= {".tracks_calib.tracks_delta_q": bytes(16), ".tracks_calib.tracks_delta_q.shape": [1, 4]}
     cloud = read_nurec_static(volume(state, "26.4.96"))
-    np.testing.assert_array_equal(cloud.gaussians.sh[:, 0], [[5, 5, 5], [5, 5, 5], [0, 1, 2]])
+    np.testing.assert_array_equal(cloud.gaussians.sh[:, 0], [[5, 5, 5], [5, 5, 5]])
+    np.testing.assert_array_equal(cloud.world_gaussians().sh[:, 0], [[5, 5, 5], [5, 5, 5], [0, 1, 2]])
     assert list(cloud.actors) == ["7@a", "9@a"]
     np.testing.assert_array_equal(cloud.actors["9@a"].means, [[1, 2, 3]])
     np.testing.assert_array_equal(cloud.actors["9@a"].sh[0, 0], [0, 1, 2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -165,18 +166,15 @@ def _package(source: Path) -> ImportedCloud:
             return decode_volume(data, f"{source}: {known[0]}")
 
         cloud = read_stage(source, volume)
-        offset = _world_from_volume(package) if cloud.format == "NuRec" else None
+        offset = _world_from_volume(package)
     if offset is None:
         return cloud
-    moved = transformed(cloud.gaussians, offset)
     note = f"Moved by {[round(float(value), 3) for value in offset[:3, 3]]} m, from its volume's frame to the world's."
-    return ImportedCloud(
-        gaussians=moved,
-        format=cloud.format,
-        actors=cloud.actors,
-        sky=cloud.sky,
+    return replace(
+        cloud,
+        gaussians=transformed(cloud.gaussians, offset),
+        road=None if cloud.road is None else transformed(cloud.road, offset),
         notes=(*cloud.notes, note),
-        metadata=cloud.metadata,
     )
 
 
@@ -185,7 +183,8 @@ def _own_scene(source: Path) -> ImportedCloud:
 
     scene = Scene.open(source)
     return ImportedCloud(
-        gaussians=scene.world_gaussians(),
+        gaussians=scene.static,
+        road=scene.road,
         format="avrec scene",
         actors=scene.actors,
         sky=scene.sky,

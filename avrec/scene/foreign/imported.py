@@ -19,9 +19,11 @@ class ImportedCloud:
     """Gaussians read from a foreign file.
 
     Attributes:
-        gaussians: everything that stands still. The frame is the file's; what names its axes is turned to z up.
+        gaussians: everything that stands still, but a road layer. The frame is the file's; what names its axes is
+            turned to z up.
         format: what the file was, for people: "PLY", "SPZ", "NuRec", "ParticleField", "avrec scene".
         actors: Gaussians in the frame of a track's box, by track name, where the file has such layers.
+        road: Gaussians of the road surface where the file has them as a layer of their own.
         sky: float32 [6, S, S, 3] cubemap in the faces and axes of :class:`avrec.scene.Scene`, or None.
         notes: what was repaired, assumed or left out, one sentence each.
         metadata: facts of the file that Gaussians cannot hold (versions, layers and their sizes); JSON can hold it.
@@ -30,6 +32,11 @@ class ImportedCloud:
     gaussians: Gaussians
     format: str
     actors: Mapping[str, Gaussians] = field(default_factory=dict)
+    road: Gaussians | None = None
     sky: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def world_gaussians(self) -> Gaussians:
+        """Everything that stands still, the road too."""
+        return self.gaussians if self.road is None else Gaussians.concatenate([self.gaussians, self.road])

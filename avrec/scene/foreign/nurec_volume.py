@@ -38,8 +38,9 @@ _MAX_ACTORS = 100_000
 def read_nurec_static(source: str | Path | bytes, *, name: str = "volume.nurec") -> ImportedCloud:
     """Read a bare `.nurec` file, or its bytes.
 
-    Positions are in the volume's own frame. Of automotive scenes the static layers become one cloud, rigid actors a
-    cloud each in the frame of their box, and the sky a cubemap; ``notes`` says what else there was.
+    Positions are in the volume's own frame. Of automotive scenes the static layers become one cloud, but the road one
+    of its own, rigid actors a cloud each in the frame of their box, and the sky a cubemap; ``notes`` says what else
+    there was.
 
     Raises:
         DataError: no such file, not a volume, damaged, or with sizes that do not fit each other.
@@ -82,9 +83,12 @@ class _Volume:
         if not all(layer.isprintable() and len(layer) <= 40 for layer in layers):
             raise self.wrong("the names of its layers are damaged")
         static, actors = list[Gaussians](), dict[str, Gaussians]()
+        road: Gaussians | None = None
         for layer in layers:
             if f"{_NODES}{layer}.gaussian_cuboid_ids" in self.state:
                 self._add_actors(layer, actors)
+            elif layer == "road" and len(layers) > 1:
+                road = without_empty_bands(self._layer(layer, moving=False)[0])
             else:
                 static.append(self._layer(layer, moving=False)[0])
         whole = without_empty_bands(Gaussians.concatenate(static))
@@ -93,7 +97,13 @@ class _Volume:
         version, model = (str(self.outer.get(key, ""))[:40] for key in ("version", "model"))
         metadata = {"version": version, "model": model, "layers": layers}
         return ImportedCloud(
-            gaussians=whole, format="NuRec", actors=actors, sky=sky, notes=tuple(self.notes), metadata=metadata
+            gaussians=whole,
+            format="NuRec",
+            actors=actors,
+            road=road,
+            sky=sky,
+            notes=tuple(self.notes),
+            metadata=metadata,
         )
 
     def wrong(self, what: str) -> DataError:

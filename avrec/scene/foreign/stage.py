@@ -78,6 +78,7 @@ def read_stage(path: Path, volumes: VolumeReader | None) -> ImportedCloud:
         raise problem(path, "the stage holds no Gaussians (neither a particle field nor a NuRec volume)")
     parts = [(volumes(_volume_file(volume, path)), volume) for volume in found]
     clouds = [_placed(part.gaussians, volume, stage, notes, path) for part, volume in parts]
+    roads = [_placed(part.road, volume, stage, [], path) for part, volume in parts if part.road is not None]
     notes += [note for part, _ in parts for note in part.notes]
     actors: dict[str, Gaussians] = {}
     for part, _ in parts:
@@ -88,6 +89,7 @@ def read_stage(path: Path, volumes: VolumeReader | None) -> ImportedCloud:
         gaussians=Gaussians.concatenate(clouds),
         format="NuRec",
         actors=actors,
+        road=Gaussians.concatenate(roads) if roads else None,
         sky=skies[0] if skies else None,
         notes=tuple(dict.fromkeys(notes)),
         metadata={"volumes": [dict(part.metadata) for part, _ in parts]},
