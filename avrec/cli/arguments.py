@@ -20,7 +20,10 @@ __all__ = [
     "FrameRange",
     "Names",
     "OptionalFile",
+    "OptionalFolder",
+    "OptionalName",
     "OptionalNames",
+    "OptionalNumbers",
     "OutputPath",
     "ScenePath",
     "parse_frames",
@@ -33,6 +36,9 @@ DrivePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DRIVE")
 ScenePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")]
 OutputPath = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
+OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
+OptionalNumbers = Annotated[str | None, tyro.conf.arg(metavar="METRES")]
 CameraName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 Names = Annotated[str, tyro.conf.arg(metavar="NAME,NAME")]
 ConsumerNames = Annotated[str | None, tyro.conf.arg(name="for", metavar="NAME,NAME")]

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
-from avrec.cli.arguments import DrivePath, Flag, OptionalFile, ScenePath, refuse_existing
+from avrec.cli.arguments import (
+    DrivePath,
+    Flag,
+    OptionalFile,
+    OptionalFolder,
+    OptionalName,
+    OptionalNumbers,
+    ScenePath,
+    parse_numbers,
+    refuse_existing,
+)
 from avrec.cli.console import print_json, reporting, say
 
 __all__ = ["evaluate"]
@@ -17,6 +28,10 @@ def evaluate(
     *,
     sheet: OptionalFile = None,
     align: Flag = False,
+    fiftyone: OptionalName = None,
+    fiftyone_dir: OptionalFolder = None,
+    fiftyone_shift_left: OptionalNumbers = "1.5",
+    fiftyone_held_out: Flag = False,
     overwrite: Flag = False,
     json: Flag = False,
 ) -> None:
@@ -30,7 +45,12 @@ def evaluate(
         drive: the recording it was made from.
         sheet: also write a picture sheet (recorded, rendered, error) as PNG.
         align: also score with each held-out frame's pose fitted to its picture, reported beside the honest figure.
-        overwrite: replace a sheet that is there already.
+        fiftyone: also write a FiftyOne dataset of this name: recorded, rendered, error and novel pictures of every
+            frame with their scores, and the Gaussians in 3D (needs the extra 'fiftyone').
+        fiftyone_dir: folder for its pictures; by default NAME_fiftyone beside the scene.
+        fiftyone_shift_left: metres to the left of the recorded path for its novel views, e.g. 1.5,-1.5 or None.
+        fiftyone_held_out: leave out of it the frames that the scene was trained on.
+        overwrite: replace a sheet, dataset or folder that is there already.
         json: print the figures as JSON.
     """
     if sheet is not None:
@@ -39,8 +59,30 @@ def evaluate(
     from avrec.ingest import open_drive
     from avrec.scene import Scene
 
+    shifts = parse_numbers(fiftyone_shift_left, "--fiftyone-shift-left")
     with reporting() as progress:
-        figures = run(Scene.open(scene), open_drive(drive), align=align, sheet=sheet, progress=progress).to_dict()
+        target = None
+        if fiftyone is not None:
+            from avrec.curation import Target, check, curate, target_beside
+
+            target = target_beside(scene, fiftyone, overwrite=overwrite)
+            if fiftyone_dir is not None:
+                target = Target(fiftyone, fiftyone_dir, overwrite)
+            check(target, shifts)
+        opened, recording = Scene.open(scene), open_drive(drive)
+        evaluation = run(opened, recording, align=align, sheet=sheet, progress=progress)
+        figures = evaluation.to_dict()
+        if target is not None:
+            curated = curate(
+                opened,
+                recording,
+                evaluation,
+                target,
+                shifts_left_m=shifts,
+                held_out_only=fiftyone_held_out,
+                progress=progress,
+            )
+            figures["fiftyone"] = curated.to_dict()
     if json:
         print_json(figures)
     else:
@@ -64,6 +106,10 @@ def _say_figures(figures: Mapping[str, Any]) -> None:
         _say_street(figures["street"])
     if figures.get("sheet"):
         say(f"Picture sheet: {figures['sheet']}")
+    if figures.get("fiftyone"):
+        made = figures["fiftyone"]
+        say(f"FiftyOne dataset {made['dataset']}: {made['time_steps']} time steps, files in {made['folder']}")
+        say(f"Open it with: fiftyone app launch {quote(made['dataset'])}")
 
 
 def _say_street(street: Mapping[str, Any]) -> None:
