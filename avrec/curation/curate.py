@@ -108,7 +108,6 @@ def curate(
     known = {(score.camera, score.index): score for score in evaluation.frames}
     steps, held = _frames_by_step(scene, drive, held_out_only)
     cameras = plain_names(list(scene.cameras))
-    start_us = min(frame.timestamp_us for step in steps for frame in step)
     plans: list[StepPlan] = []
     sizes: dict[str, tuple[int, int]] = {}
     boxes: dict[int, tuple[Box, ...]] = {}
@@ -134,7 +133,7 @@ def curate(
                     sizes[path] = (picture.shape[1], picture.shape[0])
                 done += 1
                 progress.update(done, psnr=score.psnr)
-            plan = plan_step(index, rows, kinds, cameras, start_us=start_us)
+            plan = plan_step(index, rows, kinds, cameras, start_us=scene.span_us[0])
             look_from, look_at = chase_view(scene, plan.timestamp_us)
             nodes = nodes_at(scene, files, plan.timestamp_us)
             write_scene_file(folder / plan.samples[-1].path, "..", nodes, look_from, look_at)

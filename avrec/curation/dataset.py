@@ -69,16 +69,9 @@ class Draft:
                 for plan in step.samples:
                     sample = fo.Sample(str(folder / plan.path), group=group.element(plan.slice), **plan.fields)
                     if plan.slice == SCENE_SLICE:
-                        found = boxes[step.index]
-                        for box in found:
-                            instances.setdefault(box.track, fo.Instance())
-                        detections = [_detection(fo, box, instances[box.track]) for box in found]
-                        sample[_BOXES] = fo.Detections(detections=detections)
+                        sample[_BOXES] = _detections(fo, boxes[step.index], instances)
                     else:
-                        wide, high = sizes[plan.path]
-                        sample["metadata"] = fo.ImageMetadata(
-                            mime_type="image/png", width=wide, height=high, num_channels=3
-                        )
+                        sample["metadata"] = _png(fo, *sizes[plan.path])
                     samples.append(sample)
             dataset.add_samples(samples, dynamic=True, progress=False)
             dataset.info = {"avrec": dict(info)}
@@ -167,12 +160,22 @@ def write_scene_file(path: Path, root: str, nodes: Sequence[Node], look_from: Tr
         raise OutputError(f"Cannot write {path}: {error}. Check the free space and the permissions.") from error
 
 
-def _detection(fo: ModuleType, box: Box, instance: Any) -> Any:
-    return fo.Detection(
-        label=box.label,
-        location=list(box.center_world),
-        dimensions=list(box.size_m),
-        rotation=list(box.rotation_xyz),
-        instance=instance,
-        track=box.track,
-    )
+def _png(fo: ModuleType, width: int, height: int) -> Any:
+    return fo.ImageMetadata(mime_type="image/png", width=width, height=height, num_channels=3)
+
+
+def _detections(fo: ModuleType, boxes: Sequence[Box], instances: dict[str, Any]) -> Any:
+    """3D boxes; ``instances`` holds one mark for each track, by which the App links its boxes through time."""
+    detections = []
+    for box in boxes:
+        instances.setdefault(box.track, fo.Instance())
+        detection = fo.Detection(
+            label=box.label,
+            location=list(box.center_world),
+            dimensions=list(box.size_m),
+            rotation=list(box.rotation_xyz),
+            instance=instances[box.track],
+            track=box.track,
+        )
+        detections.append(detection)
+    return fo.Detections(detections=detections)

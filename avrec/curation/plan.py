@@ -33,9 +33,9 @@ SCENE_SLICE = "scene"
 FIELDS: Mapping[str, tuple[type, str]] = {
     "camera": (str, "name of the camera"),
     "kind": (str, "recorded, rendered, error, novel or scene"),
-    "time_step": (int, "position of the time step in the drive"),
+    "time_step": (int, "position of the time step in the dataset"),
     "timestamp_us": (int, "start of the exposure, microseconds"),
-    "seconds": (float, "start of the exposure since the first frame, seconds"),
+    "seconds": (float, "start of the exposure since the scene's first frame, seconds"),
     "frame_index": (int, "position among the camera's recorded frames"),
     "held_out": (bool, "true where the frame was kept out of the reconstruction"),
     "psnr": (float, "rendered against recorded, dB; larger is better"),
@@ -154,7 +154,7 @@ def plan_step(
         frames: its frames, one a camera.
         kinds: kinds of pictures.
         cameras: plain name of each camera, see :func:`plain_names`.
-        start_us: start of the first frame of all, microseconds.
+        start_us: start of the scene's first frame, microseconds.
     """
     samples = []
     for frame in frames:

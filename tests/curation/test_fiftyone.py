@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,12 @@ def _clean(fo: Any) -> Iterator[None]:
     for name in left:
         fo.delete_dataset(name)
     assert not [name for name in left if name.startswith("avrec-")], "drafts are left behind"
+
+
+def test_its_licence_allows_what_we_do(fo: Any) -> None:
+    stated = metadata("fiftyone").get_all("Classifier")
+    assert stated is not None
+    assert "License :: OSI Approved :: Apache Software License" in stated
 
 
 def recorded_drive(scene: Scene) -> Drive:
@@ -199,7 +206,7 @@ def test_what_is_there_is_replaced_only_when_asked(
     first = fo.load_dataset("tiny").first().id
     with pytest.raises(OutputError, match="--overwrite"):
         curate(scene, drive, evaluation, target)
-    with pytest.raises(OutputError, match="already.*--overwrite"):
+    with pytest.raises(OutputError, match=r"already.*--overwrite"):
         curate(scene, drive, evaluation, replace(target, folder=tmp_path / "other"))
     with pytest.raises(OutputError, match="same as that"):
         curate(scene, drive, evaluation, Target("Tiny!", tmp_path / "other"))
@@ -269,11 +276,11 @@ def test_a_database_that_does_not_answer_is_said(tmp_path: Path) -> None:
     assert run.stdout == ""
 
 
-def test_through_the_command_line(fo: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_through_the_command_line(
+    fo: Any, tmp_path: Path, tiny_street: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A street of two cameras: the dataset's figures are those of ``--json``."""
-    street, scene = str(tmp_path / "street"), str(tmp_path / "street.usdz")
-    size = ["--seconds", "0.8", "--cameras", "2", "--width", "96", "--height", "64"]
-    assert main(["drive", "synth", street, *size]) == 0
+    street, scene = str(tiny_street), str(tmp_path / "street.usdz")
     assert main(["reconstruct", street, "-o", scene, "--iterations", "15", "--holdout", "4"]) == 0
     capsys.readouterr()
     words = ["evaluate", scene, street, "--align", "--json", "--fiftyone", "street", "--fiftyone-shift-left", "1.5,-1"]
