@@ -1,0 +1,75 @@
+"""What a renderer of pictures and lidar sweeps has to offer the embedded world.
+
+A `SensorRenderer` gets the world as it is now (`WorldView`) and a sensor (`CameraRequest`), and gives arrays. It knows
+nothing of streams, attributes or CARLA's frame. The world calls it between two steps; it must not keep the view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from carla_bridge.world.actor import Actor
+from carla_bridge.world.pose import Pose
+from carla_bridge.world.world import World
+
+__all__ = ["CameraRequest", "SensorRenderer", "WorldView"]
+
+Uint8 = NDArray[np.uint8]
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class WorldView:
+    """The world between two steps, to look at.
+
+    Attributes:
+        world: all actors and their motion, in avrec's frame; not to be changed.
+        weather: CARLA's 14 numbers.
+    """
+
+    world: World
+    weather: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class CameraRequest:
+    """One picture to be taken.
+
+    Attributes:
+        kind: ``rgb``, ``depth``, ``semantic_segmentation``, ``instance_segmentation``, ``normals``, ``optical_flow``.
+        actor: the camera, 0 where the picture belongs to none.
+        pose: of the camera in the world: x along the optical axis, y left, z up.
+        before: pose one step ago, for motion.
+        width, height: pixels.
+        fov_deg: horizontal; the focal length is ``width / (2 tan(fov / 2))`` for both axes.
+        attributes: of the blueprint, as text.
+        ignore: actors not to be drawn, such as the camera itself.
+    """
+
+    kind: str
+    actor: int
+    pose: Pose
+    before: Pose
+    width: int
+    height: int
+    fov_deg: float
+    attributes: Mapping[str, str]
+    step_s: float = 0.05
+
+
+class SensorRenderer(Protocol):
+    """Draws what cameras see."""
+
+    def camera(self, view: WorldView, request: CameraRequest) -> Uint8 | Float32:
+        """A picture: uint8 [height, width, 4] BGRA as CARLA encodes the kind, or float32 [height, width, 2] flow."""
+        ...
+
+
+def solid_actors(world: World) -> list[Actor]:
+    """Actors with a body, for drawing."""
+    return [actor for actor in world.actors.values() if actor.spec.half[0] > 0.0 and actor.spec.labels]

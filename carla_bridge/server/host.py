@@ -1,0 +1,185 @@
+"""What one server holds: the world, its clients and streams; and how time passes for all of them."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from carla_bridge.sensors.rack import SensorRack
+from carla_bridge.server.blueprints import catalogue, spec_of
+from carla_bridge.server.blueprints.blueprint import Blueprint
+from carla_bridge.server.blueprints.others import SPECTATOR, TRAFFIC_LIGHT
+from carla_bridge.server.profiles import Profile
+from carla_bridge.server.rpc import METHODS
+from carla_bridge.server.rpc.registry import Method
+from carla_bridge.server.snapshot import MAP_CHANGED, SnapshotWriter
+from carla_bridge.server.streaming.streams import Streams
+from carla_bridge.server.streaming.tokens import token
+from carla_bridge.server.wire.settings import EpisodeSettings
+from carla_bridge.server.wire.values import box_out
+from carla_bridge.world import RoadMap, World
+from carla_bridge.world.ackermann import AckermannGains
+from carla_bridge.world.actor import Actor, ActorSpec, Kind
+from carla_bridge.world.physics import VehicleControl, VehiclePhysics
+from carla_bridge.world.pose import ORIGIN, Pose
+
+if TYPE_CHECKING:
+    from carla_bridge.sensors.rendering import SensorRenderer
+
+__all__ = ["WORLD_STREAM", "Host"]
+
+log = logging.getLogger(__name__)
+
+WORLD_STREAM = 1
+FREE_STEP_S = 0.05
+"""Step of a world that runs by itself and has none set."""
+NEUTRAL_WEATHER = [-1.0] * 10 + [1.0, 0.03, 0.0331, 0.0]
+
+
+@dataclass
+class Host:
+    """One server's state; touched only from its loop.
+
+    Attributes:
+        road_map: the map that is loaded; ``maps`` by name those that can be.
+        physics: data sheets of vehicles whose physics control was changed or asked for.
+        traffic_managers: port to address.
+        files: uploads of a client, and what `get_required_files` offers.
+    """
+
+    road_map: RoadMap
+    profile: Profile
+    seed: int = 0
+    renderer: SensorRenderer | None = None
+    maps: dict[str, RoadMap] = field(default_factory=dict)
+    streams: Streams = field(default_factory=Streams)
+    settings: EpisodeSettings = field(default_factory=EpisodeSettings)
+    weather: list[float] = field(default_factory=lambda: list(NEUTRAL_WEATHER))
+    traffic_managers: dict[int, tuple[str, int]] = field(default_factory=dict)
+    unknown_calls: Counter[str] = field(default_factory=Counter)
+    clients: set[Any] = field(default_factory=set)
+    methods: Mapping[str, Method] = field(default_factory=lambda: METHODS)
+    episode: int = 0
+    uploaded: RoadMap | None = None
+
+    def __post_init__(self) -> None:
+        self.blueprints = catalogue()
+        self.numbers = {name: number for number, name in enumerate(self.blueprints, start=1)}
+        self.maps.setdefault(self.road_map.name, self.road_map)
+        self._next_id = 1
+        self._next_stream = WORLD_STREAM + 1
+        self.streams.open(WORLD_STREAM)
+        self._begin(self.road_map)
+
+    def load(self, road_map: RoadMap, *, reset_settings: bool) -> None:
+        """Begin a new episode on a map; all actors go."""
+        self.rack.close()
+        if reset_settings:
+            self.settings = EpisodeSettings()
+        self.weather = list(NEUTRAL_WEATHER)
+        self._begin(road_map, self.world)
+
+    def _begin(self, road_map: RoadMap, before: World | None = None) -> None:
+        self.road_map = road_map
+        self.maps[road_map.name] = road_map
+        self.episode += 1
+        self.world = World(road_map, self._next_id if before is None else before.next_id)
+        if before is not None:
+            self.world.frame, self.world.time_s = before.frame, 0.0
+        self.rack = SensorRack(self.world, self.streams, self.profile, self.seed, self.renderer)
+        self.writer = SnapshotWriter(self.profile.sensor_types["world"])
+        self.descriptions: dict[int, list[Any]] = {}
+        self.rack.descriptions, self.rack.weather = self.descriptions, self.weather
+        self.physics: dict[int, VehiclePhysics] = {}
+        self.gains: dict[int, AckermannGains] = {}
+        self._flags = MAP_CHANGED
+        self._unsticky: list[Actor] = []
+        view = road_map.spawn_points[0] if road_map.spawn_points else ORIGIN
+        self.spectator = self.spawn(SPECTATOR, {}, Pose(view.x, view.y, view.z + 5.0, 0.0, 0.0, view.yaw))
+        for light in self.world.signals.lights:
+            spec = ActorSpec(
+                TRAFFIC_LIGHT.name, Kind.TRAFFIC_LIGHT, light.zone_half, light.zone_center, TRAFFIC_LIGHT.labels
+            )
+            light.actor = self.enter(TRAFFIC_LIGHT, spec, light.pose).id
+
+    @property
+    def step_s(self) -> float:
+        """Seconds of one tick."""
+        return self.settings.fixed_delta_s or FREE_STEP_S
+
+    def tick(self) -> int:
+        """One step of the world, told to all readers; returns the frame."""
+        dt = self.step_s
+        self.world.step(dt)
+        for actor in self._unsticky:
+            if actor.id in self.world.actors:
+                self.world.control(actor, VehicleControl())
+        flags, self._flags = self._flags, 0
+        self.streams.publish(WORLD_STREAM, self.writer.write(self.world, self.episode, dt, flags))
+        self.rack.step(dt, no_rendering=self.settings.no_rendering)
+        return self.world.frame
+
+    def spawn(self, blueprint: Blueprint, attributes: Mapping[str, str], pose: Pose, parent: int = 0) -> Actor:
+        """Spawn an actor of a blueprint.
+
+        Raises:
+            SpawnError: something stands there.
+            ValueError: an attribute is not what it should be.
+        """
+        return self.enter(blueprint, spec_of(blueprint, attributes), pose, parent)
+
+    def enter(self, blueprint: Blueprint, spec: ActorSpec, pose: Pose, parent: int = 0) -> Actor:
+        """Put an actor into the world and describe it for the clients."""
+        actor = self.world.spawn(spec, pose, parent)
+        stream = 0
+        if spec.kind is Kind.SENSOR:
+            stream = self._next_stream
+            self._next_stream += 1
+            try:
+                self.rack.add(actor, stream)
+            except ValueError:
+                self.world.destroy(actor.id)
+                raise
+        self.descriptions[actor.id] = self._describe(actor, blueprint, stream)
+        if spec.attributes.get("sticky_control", "true").lower() in ("false", "0"):
+            self._unsticky.append(actor)
+        return actor
+
+    def destroy(self, actor_id: int) -> bool:
+        """Take an actor and what is attached to it out of the world."""
+        gone = self.world.destroy(actor_id)
+        for each in gone:
+            self.rack.remove(each)
+            self.descriptions.pop(each, None)
+            self.physics.pop(each, None)
+            self.gains.pop(each, None)
+        if self._unsticky and gone:
+            self._unsticky = [actor for actor in self._unsticky if actor.id not in gone]
+        return bool(gone)
+
+    def physics_of(self, actor: Actor) -> VehiclePhysics:
+        """A vehicle's data sheet as it is now."""
+        found = self.physics.get(actor.id, actor.spec.physics)
+        if found is None:
+            raise ValueError(f"Actor {actor.id} ({actor.spec.type_id}) has no physics")
+        return found
+
+    def _describe(self, actor: Actor, blueprint: Blueprint, stream: int) -> list[Any]:
+        kinds = {each.name: int(each.kind) + self.profile.first_attribute_type for each in blueprint.attributes}
+        text = 3 + self.profile.first_attribute_type
+        spec = actor.spec
+        return [
+            actor.id,
+            actor.parent,
+            [
+                self.numbers.get(spec.type_id, 0),
+                spec.type_id,
+                [[name, kinds.get(name, text), value] for name, value in spec.attributes.items()],
+            ],
+            box_out(spec.box_center, spec.half, actor.id),
+            bytes(spec.labels),
+            token(stream, self.streams.port) if stream else b"",
+        ]

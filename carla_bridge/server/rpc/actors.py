@@ -1,0 +1,92 @@
+"""Coming and going of actors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from carla_bridge.server.rpc.registry import RpcError, RpcGroup
+from carla_bridge.server.wire.values import Value, box_out, pose_in
+from carla_bridge.world.actor import Actor
+
+if TYPE_CHECKING:
+    from carla_bridge.server.host import Host
+
+__all__ = ["rpc", "spawn"]
+
+rpc = RpcGroup()
+
+
+@rpc.value("get_spectator")
+def get_spectator(host: Host) -> Any:
+    """The viewer's camera."""
+    return host.descriptions[host.spectator.id]
+
+
+@rpc.value("get_actors_by_id")
+def get_actors_by_id(host: Host, ids: list[int]) -> list[Any]:
+    """Descriptions of those that are there."""
+    return [host.descriptions[actor_id] for actor_id in ids if actor_id in host.descriptions]
+
+
+def spawn(host: Host, description: Value, transform: Value, parent: int = 0) -> Actor:
+    """Spawn from a description as clients send it.
+
+    Raises:
+        RpcError: no such blueprint.
+    """
+    name = description[1]
+    blueprint = host.blueprints.get(name)
+    if blueprint is None:
+        raise RpcError(f"there is no blueprint {name!r}")
+    attributes = {str(item[0]): str(item[2]) for item in description[2]}
+    return host.spawn(blueprint, attributes, pose_in(transform), parent)
+
+
+@rpc.value("spawn_actor")
+def spawn_actor(host: Host, description: Value, transform: Value) -> Any:
+    """Spawn in the world."""
+    return host.descriptions[spawn(host, description, transform).id]
+
+
+@rpc.value("spawn_actor_with_parent")
+def spawn_actor_with_parent(
+    host: Host, description: Value, transform: Value, parent: int, attachment: int = 0, socket: str = ""
+) -> Any:
+    """Spawn on another actor; spring arms are rigid here. Clients before 0.9.16 send no socket name."""
+    return host.descriptions[spawn(host, description, transform, parent).id]
+
+
+@rpc.value("destroy_actor")
+def destroy_actor(host: Host, actor_id: int) -> bool:
+    """Take it away, with what is attached to it."""
+    if actor_id == host.spectator.id:
+        return False
+    return host.destroy(actor_id)
+
+
+@rpc.value("get_actor_bounding_box")
+def get_actor_bounding_box(host: Host, actor_id: int) -> Any:
+    """Its box; an empty one where it is gone, because an error would end the Traffic Manager's process."""
+    actor = host.world.actors.get(actor_id)
+    if actor is None:
+        return box_out((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    return box_out(actor.spec.box_center, actor.spec.half, actor_id)
+
+
+@rpc.value("get_actor_component_names")
+def get_actor_component_names(host: Host, actor_id: int) -> list[str]:
+    """Actors here are one piece."""
+    host.world.actor(actor_id)
+    return ["root"]
+
+
+@rpc.value("get_actor_bone_names")
+def get_actor_bone_names(host: Host, actor_id: int) -> list[str]:
+    """None."""
+    return []
+
+
+@rpc.value("get_actor_socket_names")
+def get_actor_socket_names(host: Host, actor_id: int) -> list[str]:
+    """None."""
+    return []

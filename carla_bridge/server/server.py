@@ -1,0 +1,105 @@
+"""A server: two listening sockets and one loop that owns the world."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+
+from avrec.errors import AvrecError
+from carla_bridge.server.host import Host
+from carla_bridge.server.wire.rpc_protocol import RpcProtocol
+
+__all__ = ["run_server"]
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 128
+
+
+def run_server(
+    host: Host,
+    address: str = "127.0.0.1",
+    port: int = 2000,
+    ready: Callable[[int], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve until interrupted or told to stop.
+
+    Args:
+        host: the world and all state.
+        address: to listen on; the loopback by default, for the protocol knows no passwords.
+        port: of the RPC, 0 for a free one; streams use the next one, or another free one.
+        ready: called with the RPC port once clients can connect.
+        stop: ends the server when set.
+
+    Raises:
+        AvrecError: the port is taken.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(host, address, port, ready, stop))
+
+
+async def _serve(
+    host: Host, address: str, port: int, ready: Callable[[int], None] | None, stop: asyncio.Event | None
+) -> None:
+    loop = asyncio.get_running_loop()
+    rpc_socket = _listen(address, port)
+    rpc_port = int(rpc_socket.getsockname()[1])
+    stream_socket = _listen_near(address, rpc_port + 1)
+    host.streams.port = int(stream_socket.getsockname()[1])
+    streaming = await loop.create_server(host.streams.protocol, sock=stream_socket, backlog=BACKLOG)
+    rpc = await loop.create_server(lambda: RpcProtocol(host), sock=rpc_socket, backlog=BACKLOG)
+    log.info("Serving CARLA %s on %s:%d.", host.profile.version, address, rpc_port)
+    clock = loop.create_task(_run_freely(host))
+    try:
+        if ready is not None:
+            ready(rpc_port)
+        await (stop or asyncio.Event()).wait()
+    finally:
+        clock.cancel()
+        rpc.close()
+        streaming.close()
+        host.streams.close_all()
+        for client in tuple(host.clients):
+            client.close()
+
+
+async def _run_freely(host: Host) -> None:
+    """Let time pass in a world that does not wait for ticks, as fast as the clock on the wall."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        if host.settings.synchronous:
+            await asyncio.sleep(0.01)
+            due = loop.time()
+            continue
+        try:
+            host.tick()
+        except Exception:  # the world must go on
+            log.exception("A step of the world failed.")
+        due = max(due + host.step_s, loop.time() - host.step_s)
+        await asyncio.sleep(max(due - loop.time(), 0.0))
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((address, port))
+        listening.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise AvrecError(
+            f"Port {port} on {address} cannot be used ({error}). Choose another port, or stop what uses it."
+        ) from error
+    return listening
+
+
+def _listen_near(address: str, port: int) -> socket.socket:
+    try:
+        return _listen(address, port)
+    except AvrecError:
+        return _listen(address, 0)

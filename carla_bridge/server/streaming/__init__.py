@@ -1,0 +1,1 @@
+"""Streams of snapshots and sensor data to any number of readers."""

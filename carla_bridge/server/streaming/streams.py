@@ -1,0 +1,193 @@
+"""Streams and who reads them: messages go to every reader, and a slow one loses old messages, never the server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections import deque
+from struct import Struct
+
+__all__ = ["Streams"]
+
+log = logging.getLogger(__name__)
+
+_LENGTH = Struct("<I")
+QUEUE_BYTES = 64 * 2**20
+"""What may wait for one reader; beyond it the oldest messages are dropped."""
+SOCKET_BYTES = 4 * 2**20
+STALLED_S = 60.0
+"""A reader that takes nothing for so long is cut off."""
+SUBSCRIBE_S = 0.5
+"""How long the world waits for the connection that a client announced by asking for a token."""
+
+
+class Streams:
+    """All streams of a server, by number.
+
+    Use `protocol` as the factory of an asyncio server. Everything runs on that server's loop.
+    """
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._readers: dict[int, list[_Reader]] = {}
+        self._known: set[int] = set()
+        self._awaited: dict[int, list[float]] = {}
+        self.dropped = 0
+
+    def open(self, stream: int) -> None:
+        """Let a stream be subscribed to."""
+        self._known.add(stream)
+
+    def close(self, stream: int) -> None:
+        """End a stream; its readers are disconnected."""
+        self._known.discard(stream)
+        self._awaited.pop(stream, None)
+        for reader in self._readers.pop(stream, []):
+            reader.leave()
+
+    def expect(self, stream: int) -> None:
+        """A client asked for the stream's token: it is about to connect."""
+        if stream in self._known:
+            self._awaited.setdefault(stream, []).append(time.monotonic() + SUBSCRIBE_S)
+
+    def awaiting(self) -> bool:
+        """Whether an announced reader is still missing."""
+        if not self._awaited:
+            return False
+        now = time.monotonic()
+        for stream in list(self._awaited):
+            kept = [deadline for deadline in self._awaited[stream] if deadline > now]
+            if kept:
+                self._awaited[stream] = kept
+            else:
+                del self._awaited[stream]
+        return bool(self._awaited)
+
+    def wanted(self, stream: int) -> bool:
+        """Whether anybody reads a stream."""
+        return stream in self._readers
+
+    def publish(self, stream: int, message: bytes | bytearray | memoryview) -> None:
+        """Send a message to all readers of a stream."""
+        readers = self._readers.get(stream)
+        if readers:
+            head = _LENGTH.pack(len(message))
+            for reader in tuple(readers):
+                self.dropped += reader.send(head, message)
+
+    def protocol(self) -> asyncio.BaseProtocol:
+        """A new connection of the streaming port."""
+        return _Reader(self)
+
+    def close_all(self) -> None:
+        """End all streams."""
+        for stream in list(self._known):
+            self.close(stream)
+
+    def _joined(self, stream: int, reader: _Reader) -> bool:
+        if stream not in self._known:
+            return False
+        self._readers.setdefault(stream, []).append(reader)
+        waiting = self._awaited.get(stream)
+        if waiting:
+            waiting.pop(0)
+            if not waiting:
+                del self._awaited[stream]
+        return True
+
+    def _left(self, stream: int, reader: _Reader) -> None:
+        readers = self._readers.get(stream, [])
+        if reader in readers:
+            readers.remove(reader)
+            if not readers:
+                del self._readers[stream]
+
+
+class _Reader(asyncio.Protocol):
+    """One connection: four bytes name the stream, then messages go out."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._transport: asyncio.Transport | None = None
+        self._name = b""
+        self._stream: int | None = None
+        self._queue: deque[tuple[bytes, bytes | bytearray | memoryview]] = deque()
+        self._queued = 0
+        self._paused = False
+        self._since = 0.0
+        self._told = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            return
+        self._transport = transport
+        transport.set_write_buffer_limits(high=SOCKET_BYTES)
+        _quick(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._stream is not None:
+            return  # readers have nothing to say
+        self._name += data[:4]
+        if len(self._name) >= 4:
+            self._stream = int.from_bytes(self._name[:4], "little")
+            if not self._streams._joined(self._stream, self):
+                log.info("A client asked for stream %d, which does not exist (any more).", self._stream)
+                self.leave()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._stream is not None:
+            self._streams._left(self._stream, self)
+        self._queue.clear()
+
+    def pause_writing(self) -> None:
+        self._paused, self._since = True, time.monotonic()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        while self._queue and not self._paused:
+            head, message = self._queue.popleft()
+            self._queued -= len(message)
+            self._write(head, message)
+
+    def send(self, head: bytes, message: bytes | bytearray | memoryview) -> int:
+        """Send or keep a message; returns how many old ones were dropped for it."""
+        if not self._paused:
+            self._write(head, message)
+            return 0
+        if time.monotonic() - self._since > STALLED_S:
+            log.warning("A reader of stream %s took nothing for %.0f s and was cut off.", self._stream, STALLED_S)
+            self.leave(at_once=True)
+            return 0
+        self._queue.append((head, bytes(message)))
+        self._queued += len(message)
+        dropped = 0
+        while self._queued > QUEUE_BYTES and len(self._queue) > 1:
+            self._queued -= len(self._queue.popleft()[1])
+            dropped += 1
+        if dropped and not self._told:
+            self._told = True
+            log.warning("A reader of stream %s is too slow; messages are dropped for it.", self._stream)
+        return dropped
+
+    def leave(self, *, at_once: bool = False) -> None:
+        """Disconnect."""
+        if self._transport is not None:
+            if at_once:
+                self._transport.abort()
+            else:
+                self._transport.close()
+
+    def _write(self, head: bytes, message: bytes | bytearray | memoryview) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.writelines((head, message))
+
+
+def _quick(transport: asyncio.Transport) -> None:
+    """Send small messages at once, notice dead peers."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)

@@ -1,0 +1,1 @@
+"""Bytes of the RPC protocol: frames, structs, numbers of enums."""

@@ -1,0 +1,164 @@
+"""msgpack-rpc over one TCP connection: requests in, answers out, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from avrec.errors import AvrecError
+from carla_bridge.server.rpc.registry import RpcError
+
+if TYPE_CHECKING:
+    from carla_bridge.server.host import Host
+
+__all__ = ["RpcProtocol"]
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST = 256 * 2**20
+MAX_ITEMS = 2**22
+"""Of one list: a texture of 2048 x 2048."""
+WAIT_S = 0.0005
+REQUEST, NOTIFICATION = 0, 2
+
+
+class RpcProtocol(asyncio.Protocol):
+    """One client. Everything runs on the server's loop, so a call is never interrupted by another one."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._transport: asyncio.Transport | None = None
+        self._unpacker = msgpack.Unpacker(
+            max_buffer_size=MAX_REQUEST,
+            max_array_len=MAX_ITEMS,
+            max_map_len=MAX_ITEMS,
+            raw=False,
+            unicode_errors="surrogateescape",
+            strict_map_key=False,
+        )
+        self._packer = msgpack.Packer(unicode_errors="surrogateescape")
+        self._requests: deque[Any] = deque()
+        self._holding = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._host.clients.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A client went; what it still wanted is forgotten."""
+        self._transport = None
+        self._requests.clear()
+        self._host.clients.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: answer the requests that are complete."""
+        try:
+            self._unpacker.feed(data)
+            self._requests.extend(self._unpacker)
+        except Exception as error:  # whatever bytes may do to the unpacker
+            log.warning("A client sent bytes that are no msgpack (%s: %s); it is disconnected.", _kind(error), error)
+            self.close()
+            return
+        if not self._holding:
+            self._drain()
+
+    def pause_writing(self) -> None:
+        """A client that does not read its answers gets no more of them."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Disconnect at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _drain(self) -> None:
+        self._holding = False
+        while self._requests and self._transport is not None:
+            request = self._requests[0]
+            if not _well_formed(request):
+                log.warning("A client sent something that is no request (%.80r); it is disconnected.", request)
+                self.close()
+                return
+            if self._must_wait(request):
+                self._holding = True
+                asyncio.get_running_loop().call_later(WAIT_S, self._drain)
+                return
+            self._requests.popleft()
+            self._serve(request)
+
+    def _must_wait(self, request: Any) -> bool:
+        """Whether a call moves time while a reader is on its way to its stream."""
+        method = self._host.methods.get(request[-2])
+        if method is None or method.ticks is None or not self._host.streams.awaiting():
+            return False
+        try:
+            return method.ticks(_arguments(request))
+        except (TypeError, ValueError, IndexError):
+            return False
+
+    def _serve(self, request: Any) -> None:
+        number = request[1] if request[0] == REQUEST else None
+        name = request[-2]
+        method = self._host.methods.get(name)
+        if method is None:
+            unknown: Counter[str] = self._host.unknown_calls
+            unknown[name[:64]] += 1
+            if unknown[name[:64]] == 1 and len(unknown) <= 100:
+                log.warning("A client called %.64r, which this server does not have: %.200r", name, request[-1])
+            self._answer(number, f"The server has no function {name[:64]!r}", None)
+            return
+        try:
+            value = method.call(self._host, *_arguments(request))
+            self._answer(number, None, method.succeeded(value))
+        except (RpcError, AvrecError, ValueError) as error:
+            log.debug("%s: %s", name, error)
+            self._answer(number, None, method.failed(str(error)))
+        except Exception as error:  # one call must not stop the server
+            log.exception("%s failed with arguments %.200r", name, request[-1])
+            self._answer(number, None, method.failed(f"{name} failed: {_kind(error)}: {error}"))
+
+    def _answer(self, number: int | None, error: str | None, result: Any) -> None:
+        if number is None or self._transport is None:
+            return
+        try:
+            data = self._packer.pack([1, number, error, result])
+        except Exception as problem:  # an answer that cannot be packed is our mistake, not the client's
+            log.exception("An answer could not be packed.")
+            data = msgpack.packb([1, number, f"The answer could not be packed: {problem}", None])
+        self._transport.write(data)
+
+
+def _well_formed(request: Any) -> bool:
+    if not isinstance(request, list) or len(request) not in (3, 4):
+        return False
+    if request[0] == REQUEST and len(request) == 4:
+        return isinstance(request[1], int) and isinstance(request[2], str) and isinstance(request[3], list)
+    return bool(request[0] == NOTIFICATION and len(request) == 3) and all(
+        isinstance(item, kind) for item, kind in zip(request[1:], (str, list), strict=True)
+    )
+
+
+def _arguments(request: Any) -> list[Any]:
+    """Without the metadata that comes first."""
+    arguments: list[Any] = request[-1]
+    return arguments[1:]
+
+
+def _kind(error: Exception) -> str:
+    return type(error).__name__

@@ -1,0 +1,172 @@
+"""Height of the ground under a point: small planes in a grid, in layers where roads cross above one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from avrec.drive.lane_graph import Lane
+
+__all__ = ["Ground", "GroundSample", "flat_ground", "ground_of_lanes"]
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+CELL_M = 1.0
+SAMPLE_M = 0.5
+LAYER_GAP_M = 2.0
+"""Surfaces of one cell that are closer than this are one surface."""
+STEP_UP_M = 1.0
+"""A body belongs to the highest surface that is no more than this above it."""
+MAX_SAMPLES = 40_000_000
+
+
+class GroundSample(NamedTuple):
+    """The ground under N points: height [N] metres, slope [N] along x and y, index of the lane or -1."""
+
+    z: Float64
+    slope_x: Float64
+    slope_y: Float64
+    lane: Int64
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Planes by cell, sorted by cell and height.
+
+    Attributes:
+        keys: int64 [C] cells, rising.
+        first: int64 [C] row of the lowest plane of each cell.
+        count: int64 [C] planes of each cell.
+        planes: float64 [P, 3] height at the cell's centre and slopes along x and y.
+        lane: int64 [P] lane that lies there.
+        tree: finds the nearest cell of a point off the map; of the planes' centres.
+    """
+
+    keys: Int64
+    first: Int64
+    count: Int64
+    planes: Float64
+    lane: Int64
+    tree: cKDTree
+
+    def at(self, x: Float64, y: Float64, z: Float64) -> GroundSample:
+        """The ground under points [N]; ``z`` tells which storey they are on.
+
+        Off the map the nearest piece of road goes on, level.
+        """
+        column, row = np.floor(x / CELL_M), np.floor(y / CELL_M)
+        wanted = _key(column.astype(np.int64), row.astype(np.int64))
+        place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+        known = self.keys[place] == wanted
+        plane = self.first[place]
+        dx, dy = x - (column + 0.5) * CELL_M, y - (row + 0.5) * CELL_M
+        layers = int(self.count[place].max(initial=1))
+        for layer in range(1, layers):
+            above = self.first[place] + np.minimum(layer, self.count[place] - 1)
+            plane = np.where(self.planes[above, 0] <= z + STEP_UP_M, above, plane)
+        height, slope_x, slope_y = self.planes[plane].T
+        lane = self.lane[plane]
+        if not known.all():
+            off = ~known
+            _, nearest = self.tree.query(np.stack([x[off], y[off], z[off]], axis=1))
+            plane = plane.copy()
+            plane[off] = nearest
+            level = np.where(known, 1.0, 0.0)
+            height, slope_x, slope_y = self.planes[plane].T * np.stack([np.ones(len(x)), level, level])
+            lane = np.where(known, lane, -1)
+        return GroundSample(height + slope_x * dx + slope_y * dy, slope_x, slope_y, lane)
+
+    def lane_at(self, x: Float64, y: Float64) -> Int64:
+        """Index of the lowest lane at points [N], -1 off the map; faster than `at`."""
+        wanted = _key(np.floor(x / CELL_M).astype(np.int64), np.floor(y / CELL_M).astype(np.int64))
+        place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+        return np.where(self.keys[place] == wanted, self.lane[self.first[place]], -1)
+
+    def height(self, x: float, y: float, z: float) -> float:
+        """Height of the ground under one point."""
+        return float(self.at(np.array([x]), np.array([y]), np.array([z])).z[0])
+
+
+def flat_ground(height_m: float = 0.0) -> Ground:
+    """A level plane, for a map without lanes."""
+    zero = np.zeros(1, dtype=np.int64)
+    planes = np.array([[height_m, 0.0, 0.0]])
+    return Ground(zero, zero, zero + 1, planes, zero - 1, cKDTree(np.array([[0.0, 0.0, height_m]])))
+
+
+def ground_of_lanes(lanes: Iterable[Lane]) -> Ground:
+    """The surface of lanes; the index of a lane is its place in the order given."""
+    points, slopes, owner, prior = [], [], [], []
+    for index, lane in enumerate(lanes):
+        xyz, slope = _samples(lane)
+        points.append(xyz)
+        slopes.append(slope)
+        owner.append(np.full(len(xyz), index))
+        prior.append(np.full(len(xyz), 0 if lane.drivable else 1))
+        if sum(map(len, points)) > MAX_SAMPLES:
+            break
+    if not points or not sum(map(len, points)):
+        return flat_ground()
+    return _gridded(np.concatenate(points), np.concatenate(slopes), np.concatenate(owner), np.concatenate(prior))
+
+
+def _gridded(points: Float64, slopes: Float64, owner: Int64, prior: Int64) -> Ground:
+    cell = np.floor(points[:, :2] / CELL_M).astype(np.int64)
+    key = _key(cell[:, 0], cell[:, 1])
+    centre = (cell + 0.5) * CELL_M
+    at_centre = points[:, 2] + ((centre - points[:, :2]) * slopes).sum(1)
+    order = np.lexsort((points[:, 2], key))
+    key, height = key[order], points[order, 2]
+    starts = np.ones(len(key), dtype=bool)
+    starts[1:] = (key[1:] != key[:-1]) | (height[1:] - height[:-1] > LAYER_GAP_M)
+    group = np.cumsum(starts) - 1
+    groups = int(group[-1]) + 1
+    size = np.bincount(group, minlength=groups)
+    values = np.column_stack([at_centre, slopes])[order]
+    planes = np.stack([np.bincount(group, values[:, k], groups) / size for k in range(3)], axis=1)
+    # The lane of a cell: a drivable one before others, then the one sampled nearest to the middle.
+    away = ((points[:, :2] - centre) ** 2).sum(1)[order]
+    ranked = np.lexsort((away, prior[order], group))
+    lane = owner[order][ranked[np.flatnonzero(np.diff(group[ranked], prepend=-1))]]
+    keys, first, count = np.unique(key[starts], return_index=True, return_counts=True)
+    middle = centre[order][starts]
+    return Ground(
+        keys=keys,
+        first=first.astype(np.int64),
+        count=count.astype(np.int64),
+        planes=planes,
+        lane=lane.astype(np.int64),
+        tree=cKDTree(np.column_stack([middle, planes[:, 0]])),
+    )
+
+
+def _samples(lane: Lane) -> tuple[Float64, Float64]:
+    """Points [S, 3] all over a lane, and the slope [S, 2] of the surface there."""
+    left, right = lane.left, lane.right
+    along = np.linalg.norm(np.diff((left + right) / 2, axis=0), axis=1)
+    across = np.maximum(lane.widths_m[:-1], lane.widths_m[1:])
+    nu = np.maximum(np.ceil(along / SAMPLE_M), 1).astype(np.int64)
+    nv = np.ceil(across / SAMPLE_M).astype(np.int64)  # none in a lane of no width
+    total = nu * nv
+    quad = np.repeat(np.arange(len(total)), total)
+    number = np.arange(int(total.sum())) - np.repeat(np.cumsum(total) - total, total)
+    u = (number // np.maximum(nv[quad], 1) + 0.5) / nu[quad]
+    v = (number % np.maximum(nv[quad], 1) + 0.5) / np.maximum(nv[quad], 1)
+    u, v = u[:, None], v[:, None]
+    a, b, c, d = left[quad], right[quad], left[quad + 1], right[quad + 1]
+    points = (a * (1 - v) + b * v) * (1 - u) + (c * (1 - v) + d * v) * u
+    normal = np.cross((c - a) * (1 - v) + (d - b) * v, (b - a) * (1 - u) + (d - c) * u)
+    up = np.where(np.abs(normal[:, 2]) > 1e-9, normal[:, 2], 1.0)
+    steep = np.abs(normal[:, 2]) <= 1e-9
+    slopes = np.where(steep[:, None], 0.0, np.clip(-normal[:, :2] / up[:, None], -2.0, 2.0))
+    return points, slopes
+
+
+def _key(column: Int64, row: Int64) -> Int64:
+    return (column << 32) + row

@@ -1,0 +1,108 @@
+"""A map as the world uses it: the OpenDRIVE text for the clients, and what the simulation reads from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.drive.lane_graph import Lane, LaneGraph
+from avrec.errors import DataError
+from avrec.maps import read_opendrive
+from carla_bridge.world.ground import Ground, ground_of_lanes
+from carla_bridge.world.pose import Pose
+
+__all__ = ["RoadMap", "read_road_map"]
+
+Float64 = NDArray[np.float64]
+
+DEFAULT_LIMIT_KMH = 30.0
+"""Where the map gives none; what vehicles show in CARLA before the first speed sign."""
+SPAWN_EVERY_M = 25.0
+SPAWN_MARGIN_M = 4.0
+SPAWN_HEIGHT_M = 0.3
+"""Above the road, so that a vehicle of any size settles on it instead of starting inside."""
+MAX_SPAWN_POINTS = 2000
+
+
+@dataclass(frozen=True)
+class RoadMap:
+    """A map ready to be driven on.
+
+    Attributes:
+        name: as clients see it, without folders.
+        opendrive: the text that clients parse themselves.
+        graph: the same map as lanes.
+        ground: the lanes' surface.
+        lanes: in the order of the ground's lane indices.
+        limits_kmh: float64 [lanes + 1] speed limits; the last one holds off the lanes.
+        spawn_points: where vehicles can be put, heading along their lane.
+    """
+
+    name: str
+    opendrive: str
+    graph: LaneGraph
+    ground: Ground
+    lanes: tuple[Lane, ...]
+    limits_kmh: Float64
+    spawn_points: tuple[Pose, ...]
+
+
+def read_road_map(source: str | Path | bytes, name: str | None = None) -> RoadMap:
+    """Read an OpenDRIVE map.
+
+    Args:
+        source: path of a ``.xodr`` file, or its content.
+        name: of the map; by default the file's, or ``OpenDriveMap``.
+
+    Raises:
+        DataError: no such file, or not such a map.
+    """
+    if not isinstance(source, bytes):
+        path = Path(source)
+        name = name or path.stem
+        try:
+            source = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"The map {path} could not be read ({error.strerror}). Check the path.") from error
+    graph = read_opendrive(source)
+    lanes = tuple(graph.lanes.values())
+    limits = [DEFAULT_LIMIT_KMH if lane.speed_limit_mps is None else lane.speed_limit_mps * 3.6 for lane in lanes]
+    return RoadMap(
+        name=name or "OpenDriveMap",
+        opendrive=source.decode("utf-8", errors="replace"),
+        graph=graph,
+        ground=ground_of_lanes(lanes),
+        lanes=lanes,
+        limits_kmh=np.array([*limits, DEFAULT_LIMIT_KMH]),
+        spawn_points=_spawn_points(lanes),
+    )
+
+
+def _spawn_points(lanes: tuple[Lane, ...]) -> tuple[Pose, ...]:
+    """Places along driving lanes outside junctions, at equal distances."""
+    found: list[Pose] = []
+    for lane in lanes:
+        room = lane.length_m - 2 * SPAWN_MARGIN_M
+        if lane.kind != "driving" or lane.junction is not None or room < 0 or float(lane.widths_m.min()) < 2.0:
+            continue
+        count = int(room // SPAWN_EVERY_M) + 1
+        stations = SPAWN_MARGIN_M + (np.arange(count) + 0.5) * (room / count)
+        found += [_pose_on(lane, station) for station in stations]
+    if len(found) > MAX_SPAWN_POINTS:
+        kept = np.linspace(0, len(found) - 1, MAX_SPAWN_POINTS).astype(int)
+        found = [found[index] for index in kept]
+    return tuple(found)
+
+
+def _pose_on(lane: Lane, station_m: float) -> Pose:
+    steps = np.linalg.norm(np.diff(lane.center, axis=0), axis=1)
+    ends = np.cumsum(steps)
+    index = min(int(np.searchsorted(ends, station_m)), len(steps) - 1)
+    step = lane.center[index + 1] - lane.center[index]
+    share = (station_m - (ends[index] - steps[index])) / max(float(steps[index]), 1e-9)
+    x, y, z = (float(value) for value in lane.center[index] + share * step)
+    heading, rise = float(np.arctan2(step[1], step[0])), float(np.arctan2(step[2], np.hypot(step[0], step[1])))
+    return Pose(x, y, z + SPAWN_HEIGHT_M, 0.0, -rise, heading)

@@ -1,0 +1,243 @@
+"""The world: its actors, and the step that moves them.
+
+Same actors, same calls in the same order, same steps: same bits. Time only passes in `World.step`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+
+import numpy as np
+
+from carla_bridge.world.ackermann import AckermannController
+from carla_bridge.world.actor import Actor, ActorError, ActorSpec, Kind, SpawnError
+from carla_bridge.world.bumping import Bumper, Collision, overlaps
+from carla_bridge.world.fleet import Fleet
+from carla_bridge.world.motion import COLUMNS, POSE, SPIN, VELOCITY, Float64
+from carla_bridge.world.physics import VehicleControl
+from carla_bridge.world.pose import ORIGIN, Pose, Vector, compose
+from carla_bridge.world.road_map import RoadMap
+from carla_bridge.world.signals import Signals
+from carla_bridge.world.vehicle_step import step_vehicles
+from carla_bridge.world.walking import Gait, walk
+
+__all__ = ["World"]
+
+GRAVITY_MPS2 = 9.81
+LONGEST_STEP_S = 0.02
+"""Vehicles are stepped at least this finely, whatever the world's step."""
+
+
+class World:
+    """A map with actors on it.
+
+    Attributes:
+        road_map: lanes, ground, signals.
+        actors: by id, in the order of their birth.
+        motion: float64 [N, 15], a row per actor (see `carla_bridge.world.motion`).
+        fleet: the vehicles' numbers.
+        signals: traffic lights and who waits at them.
+        gaits: what walkers were told, by id.
+        ackermann: controllers of vehicles that are driven by speed and angle, by id.
+        collisions: contacts of the last step.
+        frame, time_s: of the last step.
+        gravity: m/s².
+        next_id: of the next actor.
+    """
+
+    def __init__(self, road_map: RoadMap, first_id: int = 1) -> None:
+        self.road_map = road_map
+        self.actors: dict[int, Actor] = {}
+        self._motion = np.zeros((64, COLUMNS))
+        self.motion: Float64 = self._motion[:0]
+        self.fleet = Fleet()
+        self.gaits: dict[int, Gait] = {}
+        self.ackermann: dict[int, AckermannController] = {}
+        self.collisions: list[Collision] = []
+        self.frame = 0
+        self.time_s = 0.0
+        self.gravity = GRAVITY_MPS2
+        self.version = 0  # grows when actors come or go
+        self.next_id = first_id
+        self._rows: list[Actor] = []
+        self._bumper: Bumper | None = None
+        self._attached: list[Actor] = []
+        self.signals = Signals(road_map.graph)
+
+    def spawn(self, spec: ActorSpec, pose: Pose, parent: int = 0, *, check: bool = True) -> Actor:
+        """Put an actor into the world, ``pose`` in the world or in its parent's frame.
+
+        Raises:
+            SpawnError: something solid stands there.
+            ActorError: no such parent.
+        """
+        mother = self.actor(parent) if parent else None
+        place = compose(self.pose(mother), pose) if mother else pose
+        actor = Actor(self.next_id, spec, len(self._rows), parent, pose if mother else ORIGIN)
+        if check and actor.solid and (found := overlaps(spec, place, self.actors, self.motion)):
+            raise SpawnError(
+                f"Spawn failed because of collision at spawn position with actor {found} "
+                f"({self.actors[found].spec.type_id})"
+            )
+        if actor.row == len(self._motion):
+            self._motion = np.concatenate([self._motion, np.zeros_like(self._motion)])
+        self._motion[actor.row] = 0.0
+        self._motion[actor.row, POSE] = place
+        self.next_id += 1
+        self.actors[actor.id] = actor
+        self._rows.append(actor)
+        if spec.kind is Kind.VEHICLE and spec.physics is not None:
+            actor.slot = self.fleet.add(actor.row, spec.physics, spec.half)
+        elif spec.kind is Kind.WALKER:
+            self.gaits[actor.id] = Gait()
+        if mother:
+            mother.children.append(actor.id)
+        self._changed()
+        return actor
+
+    def destroy(self, actor_id: int) -> list[int]:
+        """Take an actor and everything attached to it out of the world; returns the ids, empty if it was not there."""
+        actor = self.actors.pop(actor_id, None)
+        if actor is None:
+            return []
+        gone = [actor_id]
+        for child in list(actor.children):
+            gone += self.destroy(child)
+        if actor.parent in self.actors:
+            self.actors[actor.parent].children.remove(actor_id)
+        last = self._rows.pop()
+        if last is not actor:
+            self._motion[actor.row] = self._motion[last.row]
+            self._rows[actor.row] = last
+            last.row = actor.row
+            if last.slot >= 0:
+                self.fleet.row[last.slot] = last.row
+        if actor.slot >= 0:
+            moved = self.fleet.remove(actor.slot)
+            for other in self._rows:
+                if other.slot == moved and moved != actor.slot:
+                    other.slot = actor.slot
+        self.gaits.pop(actor_id, None)
+        self.ackermann.pop(actor_id, None)
+        self._changed()
+        return gone
+
+    def actor(self, actor_id: int) -> Actor:
+        """An actor by id.
+
+        Raises:
+            ActorError: it is not there (any more).
+        """
+        try:
+            return self.actors[actor_id]
+        except KeyError:
+            raise ActorError(f"There is no actor {actor_id}; it may have been destroyed") from None
+
+    def vehicle(self, actor_id: int) -> Actor:
+        """A vehicle by id.
+
+        Raises:
+            ActorError: it is not there, or not a vehicle.
+        """
+        actor = self.actor(actor_id)
+        if actor.slot < 0:
+            raise ActorError(f"Actor {actor_id} ({actor.spec.type_id}) is not a vehicle")
+        return actor
+
+    def by_row(self) -> Iterator[Actor]:
+        """All actors in the order of ``motion``'s rows."""
+        return iter(self._rows)
+
+    def pose(self, actor: Actor) -> Pose:
+        """Where an actor is."""
+        return Pose(*self.motion[actor.row, POSE].tolist())
+
+    def velocity(self, actor: Actor) -> Vector:
+        """How fast it moves, m/s in the world."""
+        x, y, z = self.motion[actor.row, VELOCITY].tolist()
+        return x, y, z
+
+    def set_pose(self, actor: Actor, pose: Pose) -> None:
+        """Move an actor at once: in the world, or in its parent's frame if it has one. It keeps its velocity."""
+        if actor.parent in self.actors:
+            actor.mount = pose
+            pose = compose(self.pose(self.actors[actor.parent]), pose)
+        self.motion[actor.row, POSE] = pose
+        if actor.slot >= 0:
+            self.fleet.grip[actor.slot] = 0.0
+        for child in actor.children:
+            self._carry(self.actors[child])
+
+    def set_collides(self, actor: Actor, collides: bool) -> None:
+        """Whether others bump into it."""
+        actor.collides = collides
+        self._bumper = None
+
+    def set_physics_on(self, actor: Actor, on: bool) -> None:
+        """Whether the simulation moves it, or only calls do."""
+        actor.physics_on = on
+        if actor.slot >= 0:
+            self.fleet.p["moving"][actor.slot] = float(on)
+        self._bumper = None
+
+    def set_gravity(self, actor: Actor, on: bool) -> None:
+        """Whether it falls."""
+        actor.gravity = on
+        if actor.slot >= 0:
+            self.fleet.p["weight"][actor.slot] = float(on)
+
+    def control(self, actor: Actor, control: VehicleControl) -> None:
+        """Pedals and wheel of a vehicle, until the next call."""
+        self.ackermann.pop(actor.id, None)
+        self.fleet.set_control(actor.slot, control)
+
+    def step(self, dt: float) -> None:
+        """Let ``dt`` seconds pass."""
+        before = self.motion[:, VELOCITY].copy()
+        for actor_id, controller in self.ackermann.items():
+            self._steer(self.actors[actor_id], controller, dt)
+        step_vehicles(
+            self.fleet, self.motion, self.road_map.ground, self.gravity, dt, max(ceil(dt / LONGEST_STEP_S - 1e-9), 1)
+        )
+        for actor_id, gait in self.gaits.items():
+            actor = self.actors[actor_id]
+            if actor.physics_on and not actor.dead and actor.parent == 0:
+                gravity = self.gravity if actor.gravity else 0.0
+                walk(self.motion, actor.row, gait, actor.spec.half[2], self.road_map.ground, gravity, dt)
+        if self._bumper is None:
+            self._bumper = Bumper(self.actors)
+        self.collisions = self._bumper.resolve(self.motion)
+        self.motion[:, 12:15] = (self.motion[:, VELOCITY] - before) / dt
+        for actor in self._attached:
+            self._carry(actor)
+        self.signals.step(dt, self)
+        self.frame += 1
+        self.time_s += dt
+
+    def _steer(self, actor: Actor, controller: AckermannController, dt: float) -> None:
+        vx, vy, _ = self.velocity(actor)
+        ax, ay = self.motion[actor.row, 12:14].tolist()
+        yaw = self.motion[actor.row, 5]
+        c, s = float(np.cos(yaw)), float(np.sin(yaw))
+        lock = float(self.fleet.p["lock"][actor.slot])
+        throttle, steer, brake, reverse = controller.step(vx * c + vy * s, ax * c + ay * s, lock, dt)
+        self.fleet.set_control(actor.slot, VehicleControl(throttle, steer, brake, reverse=reverse))
+
+    def _carry(self, actor: Actor) -> None:
+        """Put an attached actor where its parent took it."""
+        parent = self.actors[actor.parent]
+        row = self.motion[actor.row]
+        row[POSE] = compose(self.pose(parent), actor.mount)
+        row[6:] = self.motion[parent.row, 6:]
+        row[SPIN] = self.motion[parent.row, SPIN]
+        for child in actor.children:
+            self._carry(self.actors[child])
+
+    def _changed(self) -> None:
+        self.motion = self._motion[: len(self._rows)]
+        self.version += 1
+        self._bumper = None
+        self._attached = [
+            actor for actor in self.actors.values() if actor.parent and self.actors[actor.parent].parent == 0
+        ]
