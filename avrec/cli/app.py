@@ -26,11 +26,11 @@ _VERBS: dict[str, Callable[..., None] | dict[str, Callable[..., None]]] = {
     "evaluate": evaluate.evaluate,
     "render": render.render,
     "validate": validate.validate,
-    "scene": {"info": scene.info, "export": scene.export},
+    "scene": {"info": scene.info, "import": scene.import_, "export": scene.export},
 }
 _GROUPS = {
     "drive": "Recorded drives: make one, look at one.",
-    "scene": "Scene files: look at one, turn one into other formats.",
+    "scene": "Scene files: look at one, make one from others' Gaussians, turn one into other formats.",
 }
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}

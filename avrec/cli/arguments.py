@@ -18,6 +18,7 @@ __all__ = [
     "Flag",
     "FormatName",
     "FrameRange",
+    "GaussiansPath",
     "Names",
     "OptionalFile",
     "OptionalFolder",
@@ -25,7 +26,9 @@ __all__ = [
     "OptionalNames",
     "OptionalNumbers",
     "OutputPath",
+    "Place",
     "ScenePath",
+    "TrackName",
     "parse_frames",
     "parse_names",
     "parse_numbers",
@@ -34,6 +37,7 @@ __all__ = [
 
 DrivePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DRIVE")]
 ScenePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")]
+GaussiansPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="GAUSSIANS")]
 OutputPath = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
@@ -45,6 +49,8 @@ ConsumerNames = Annotated[str | None, tyro.conf.arg(name="for", metavar="NAME,NA
 OptionalNames = Annotated[str | None, tyro.conf.arg(metavar="NAME,NAME")]
 FormatName = Annotated[str | None, tyro.conf.arg(name="as", metavar="FORMAT")]
 FrameRange = Annotated[str | None, tyro.conf.arg(metavar="A:B")]
+Place = Annotated[str | None, tyro.conf.arg(metavar="LAT,LON,ALT")]
+TrackName = Annotated[str | None, tyro.conf.arg(metavar="ID")]
 Count = Annotated[int | None, tyro.conf.arg(metavar="INT")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 """A switch that is off unless given; a plain ``bool`` gets its ``--no-`` form too."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from avrec.errors import DataError
+from avrec.geometry import ecef_from_world
+from avrec.scene.importing.placement import anchor_at
 from avrec.scene.manifest import FORMAT
+from avrec.scene.rig_json import PLACEHOLDER_ANCHOR
 from avrec.scene.tracks_json import CHUNK
 from avrec.scene.validate.archive import Archive
 from avrec.scene.validate.georeference import geo_reference_in
 from avrec.scene.validate.nurec_checks import layer_counts, volume_state
 from avrec.scene.validate.record_checks import parse_yaml
-from avrec.scene.validate.values import entry, parse_json, times
+from avrec.scene.validate.values import entry, floats, is_rotation, parse_json, times
 
 __all__ = ["scene_info"]
 
@@ -22,6 +29,8 @@ _MAX_YAML = 256 << 10
 _MAX_MAP = 192 << 20
 _MAX_VOLUME = 600 << 20
 _MOST = 2000
+_SKY = "avrec/sky.npy"
+_NPY_HEAD = 128
 
 
 def scene_info(path: str | Path) -> dict[str, Any]:
@@ -39,22 +48,25 @@ def scene_info(path: str | Path) -> dict[str, Any]:
         rig = _json(archive, "rig_trajectories.json")
         manifest = _json(archive, "manifest.json")
         ours = manifest if entry(manifest, "format") == FORMAT else None
+        record = _json(archive, "avrec/scene.json") if ours is not None else None
         trajectories = entry(rig, "rig_trajectories")
         ego = trajectories[0] if isinstance(trajectories, list) and trajectories else None
+        volumes = {} if ours is not None else _volumes(archive)
         return {
             "path": str(path),
             "bytes": archive.total,
             "written_by": "avrec" if ours is not None else "another tool",
             "scene_id": _scene_id(archive, ego),
             "members": [{"name": member.name, "bytes": member.size} for member in archive.entries[:_MOST]],
-            "layers": _layers(archive, ours),
+            "layers": _layers(archive, ours, volumes),
+            "sky": _sky(archive, volumes),
             "span_us": (span := _span(entry(ego, "T_rig_world_timestamps_us"))),
             "seconds": None if span is None else (span[1] - span[0]) / 1e6,
-            "cameras": _cameras(rig, ego, ours),
+            "cameras": _cameras(rig, ego, ours, record),
             "actors": _actors(_json(archive, "sequence_tracks.json"), ours),
             "map": _map(archive),
             "meshes": _meshes(archive, ours),
-            "georeference": entry(ours, "georeference"),
+            "georeference": entry(ours, "georeference") or _place(rig),
             "provenance": _provenance(archive, ours),
         }
 
@@ -84,7 +96,22 @@ def _scene_id(archive: Archive, ego: Any) -> str | None:
     return None
 
 
-def _layers(archive: Archive, manifest: Any) -> dict[str, Any]:
+def _volumes(archive: Archive) -> dict[str, dict[str, Any] | None]:
+    """What each volume of a foreign package holds: Gaussians by layer, and the side of its sky."""
+    found: dict[str, dict[str, Any] | None] = {}
+    for name in [name for name in archive.members if name.endswith(".nurec")][:16]:
+        try:
+            state = volume_state(archive.read(name, limit=_MAX_VOLUME), name)
+        except DataError:
+            found[name] = None
+            continue
+        shape = state.get(".background.textures.shape")
+        side = shape[-2] if isinstance(shape, list) and len(shape) >= 4 and type(shape[-2]) is int else None
+        found[name] = {"layers": layer_counts(state), "sky": side}
+    return found
+
+
+def _layers(archive: Archive, manifest: Any, volumes: Mapping[str, dict[str, Any] | None]) -> dict[str, Any]:
     """Gaussians by layer; of foreign packages those of the volumes."""
     counts = entry(manifest, "gaussians")
     if isinstance(counts, dict):
@@ -94,16 +121,18 @@ def _layers(archive: Archive, manifest: Any) -> dict[str, Any]:
             "static": counts.get("static"),
             "road": counts.get("road"),
             "actors": {"count": len(numbers), "gaussians": sum(numbers)},
-            "sky": "avrec/sky.npy" in archive.members,
+            "sky": _SKY in archive.members,
             "sh_degree": counts.get("sh_degree"),
         }
-    layers: dict[str, Any] = {}
-    for name in [name for name in archive.members if name.endswith(".nurec")][:16]:
-        try:
-            layers[name] = layer_counts(volume_state(archive.read(name, limit=_MAX_VOLUME), name))
-        except DataError:
-            layers[name] = None
-    return layers
+    return {name: None if volume is None else volume["layers"] for name, volume in volumes.items()}
+
+
+def _sky(archive: Archive, volumes: Mapping[str, dict[str, Any] | None]) -> dict[str, Any] | None:
+    """The cubemap's side in pixels; avrec's own follows from its size, six faces of three floats a pixel."""
+    if _SKY in archive.members:
+        return {"side_px": math.isqrt(max(archive.members[_SKY].size - _NPY_HEAD, 0) // 72)}
+    sides = [volume["sky"] for volume in volumes.values() if volume is not None and volume["sky"] is not None]
+    return {"side_px": sides[0]} if sides else None
 
 
 def _span(value: Any) -> list[int] | None:
@@ -111,20 +140,41 @@ def _span(value: Any) -> list[int] | None:
     return None if isinstance(knots, str) or not len(knots) else [int(knots.min()), int(knots.max())]
 
 
-def _cameras(rig: Any, ego: Any, manifest: Any) -> dict[str, Any]:
+def _cameras(rig: Any, ego: Any, manifest: Any, record: Any) -> dict[str, Any]:
+    """Cameras of the rig; ``exact`` is the model that avrec itself keeps, of which the rig holds an f-theta copy."""
     calibrations = entry(rig, "camera_calibrations")
     cameras = {}
     for key, calibration in list(calibrations.items())[:_MOST] if isinstance(calibrations, dict) else ():
         frames = entry(ego, "cameras_frame_timestamps_us", key)
         name = entry(calibration, "logical_sensor_name")
+        own = entry(record, "cameras", name) if isinstance(name, str) else None
+        held_out = entry(record, "held_out", name) if isinstance(name, str) else None
         cameras[key] = {
             "model": entry(calibration, "camera_model", "type"),
             "resolution": entry(calibration, "camera_model", "parameters", "resolution"),
             "shutter": entry(calibration, "camera_model", "parameters", "shutter_type"),
+            "shutter_known": entry(own, "shutter_known"),
+            "readout_us": entry(own, "shutter", "readout_us") if own is not None else _lasting_us(frames),
             "frames": len(frames) if isinstance(frames, list) else 0,
+            "held_out": sum(flag is True for flag in held_out) if isinstance(held_out, list) else None,
+            "exact": entry(own, "model", "model"),
             "ftheta_residual_px": entry(manifest, "cameras", name, "ftheta_max_px") if isinstance(name, str) else None,
         }
+    for name in entry(record, "cameras") or {}:  # a lens that no f-theta camera comes near
+        if not any(key.split("@")[0] == name for key in cameras):
+            model = entry(record, "cameras", name, "model")
+            size = [entry(model, "width"), entry(model, "height")]
+            frames = entry(record, "frames", name)
+            count = len(frames) if isinstance(frames, list) else 0
+            cameras[name] = {"model": None, "resolution": size, "frames": count, "exact": entry(model, "model")}
     return cameras
+
+
+def _lasting_us(frames: Any) -> int | None:
+    intervals = times(frames, (None, 2))
+    if isinstance(intervals, str) or not len(intervals):
+        return None
+    return int(np.median(intervals[:, 1].astype(np.float64) - intervals[:, 0]))
 
 
 def _actors(document: Any, manifest: Any) -> dict[str, Any]:
@@ -150,11 +200,31 @@ def _actors(document: Any, manifest: Any) -> dict[str, Any]:
 
 
 def _map(archive: Archive) -> dict[str, Any] | None:
+    """Roads, lanes and their length; where the roads cannot be read, what is wrong with them."""
+    from avrec.maps.read_opendrive import read_opendrive
+
     try:
         data = archive.read("map.xodr", limit=_MAX_MAP)
     except DataError:
         return None
-    return {"bytes": len(data), "roads": data.count(b"<road "), "geoReference": geo_reference_in(data)}
+    found: dict[str, Any] = {
+        "bytes": len(data),
+        "roads": data.count(b"<road "),
+        "geoReference": geo_reference_in(data),
+    }
+    try:
+        lanes = [lane for lane in read_opendrive(data).lanes.values() if lane.drivable]
+    except DataError as reason:
+        return {**found, "damaged": str(reason)[:300]}
+    length = sum(float(np.linalg.norm(np.diff(lane.center, axis=0), axis=1).sum()) for lane in lanes)
+    guessed = [lane.confidence for lane in lanes if lane.inferred]
+    return {
+        **found,
+        "driving_lanes": len(lanes),
+        "driving_lanes_m": round(length, 1),
+        "inferred_lanes": len(guessed),
+        "least_confidence": min(guessed) if guessed else None,
+    }
 
 
 def _meshes(archive: Archive, manifest: Any) -> dict[str, Any]:
@@ -162,6 +232,22 @@ def _meshes(archive: Archive, manifest: Any) -> dict[str, Any]:
     found = {name: member for name, member in members.items() if member in archive.members}
     counts = {name: {key: entry(manifest, "meshes", name, key) for key in ("vertices", "faces")} for name in found}
     return {name: {"bytes": archive.members[member].size, **counts[name]} for name, member in found.items()}
+
+
+def _place(rig: Any) -> dict[str, Any] | None:
+    """Where on Earth a foreign package says its world's origin is."""
+    matrix = floats(entry(rig, "T_world_base"), (4, 4))
+    if isinstance(matrix, str) or not is_rotation(matrix[:3, :3]):
+        return None
+    if not 6.3e6 < float(np.linalg.norm(matrix[:3, 3])) < 6.5e6:
+        return None
+    anchor = anchor_at(matrix[:3, 3])
+    return {
+        "placeholder": np.array_equal(matrix, ecef_from_world(PLACEHOLDER_ANCHOR)),
+        "latitude_deg": anchor.latitude_deg,
+        "longitude_deg": anchor.longitude_deg,
+        "altitude_m": anchor.altitude_m,
+    }
 
 
 def _provenance(archive: Archive, manifest: Any) -> dict[str, Any]:

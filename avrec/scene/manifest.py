@@ -159,6 +159,7 @@ def _assumed(scene: Scene) -> dict[str, str]:
     unknown = [name for name, sensor in scene.cameras.items() if not sensor.shutter_known]
     if unknown:
         assumed["shutter"] = f"global for {', '.join(unknown)}: the recording says nothing"
+    assumed |= {key: str(text) for key, text in _part(scene, "assumed", {}).items()}
     odd = sorted({track.label for track in scene.tracks} - set(CONSUMER_LABELS))
     renamed = [f"{label!r} as {consumer_label(label)!r}" for label in odd if consumer_label(label) != label]
     if renamed:

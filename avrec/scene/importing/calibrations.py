@@ -82,8 +82,11 @@ def rigid(matrix: Float64, what: str) -> NDArray[np.float64]:
 
 
 def _shutter(direction: ShutterDirection, intervals: Int64 | None) -> Shutter:
-    """An interval runs from the middle of the first line's exposure to that of the last; of a global shutter it is
-    the exposure, or a microsecond that says nothing."""
+    """The shutter that an interval stands for.
+
+    It runs from the middle of the first line's exposure to that of the last; of a global shutter it is the exposure,
+    or a microsecond that says nothing.
+    """
     if intervals is None or not len(intervals):
         return Shutter(direction)
     lasting = int(np.median(intervals[:, 1] - intervals[:, 0]))
@@ -96,7 +99,7 @@ def _shutter(direction: ShutterDirection, intervals: Int64 | None) -> Shutter:
 
 def _model(kind: Any, parameters: dict[str, Any]) -> Camera:
     size = times(parameters.get("resolution"), (2,))
-    if isinstance(size, str) or not (0 < size).all() or not (size <= _MAX_SIDE).all():
+    if isinstance(size, str) or not (size > 0).all() or not (size <= _MAX_SIDE).all():
         raise DataError(f"its resolution is not two numbers from 1 to {_MAX_SIDE}")
     width, height = (int(side) for side in size)
     center = _numbers(parameters, "principal_point", 2)

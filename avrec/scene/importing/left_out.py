@@ -18,7 +18,7 @@ _KNOWN = {
 }  # fmt: skip
 _KNOWN_ENDINGS = (".nurec", ".usda", ".usdc", ".usd")
 _REASONS = {
-    "checkpoint.ckpt": "checkpoint.ckpt was left out: its pickle could run code, and the volume holds what is shown.",
+    "checkpoint.ckpt": "checkpoint.ckpt was left out, since pickles can run code; actors or sky only in it are missing.",
     "parsed_config.yaml": "parsed_config.yaml was left out: it is the configuration of the tool that made the scene.",
     "clipgt": "The map tables in clipgt/ were left out: their layout is not public; give an OpenDRIVE map with --map.",
     "map_data": "The map tables in map_data/ were left out: their layout is not public; use --map.",
@@ -34,9 +34,7 @@ def left_out(names: tuple[str, ...]) -> list[str]:
     """A sentence for everything in a package that a scene does not take over."""
     tops = list(dict.fromkeys(name.split("/")[0] for name in names))
     notes = [reason for top, reason in _REASONS.items() if top in tops]
-    rest = [
-        top for top in tops if top not in _KNOWN and top not in _REASONS and not top.endswith(_KNOWN_ENDINGS)
-    ]
+    rest = [top for top in tops if top not in _KNOWN and top not in _REASONS and not top.endswith(_KNOWN_ENDINGS)]
     if rest:
         more = f" and {len(rest) - _SHOWN} more" if len(rest) > _SHOWN else ""
         notes.append(f"Left out, as avrec does not know them: {', '.join(rest[:_SHOWN])}{more}.")
@@ -53,5 +51,5 @@ def origin(package: Source) -> dict[str, Any]:
     except DataError:
         return {}
     facts = {key: str(entry(document, key))[:200] for key in _ORIGIN if entry(document, key) is not None}
-    date = {"date": facts["training_date"]} if "training_date" in facts else {}
+    date = {"date": facts["training_date"]} if facts.get("training_date", "unknown") != "unknown" else {}
     return {"origin": facts, **date} if facts else {}

@@ -27,6 +27,7 @@ _STEP_US = 100_000
 _SAMPLES = 100_000
 _SURE_LOGIT = -1.0  # fainter Gaussians say little about where the scene is
 _MARGIN = 1.15
+_HIGHEST_M = 9.0  # of a camera over the rig's origin; over a taller cloud the rig floats
 
 
 def placeholder_rig(cloud: Gaussians) -> RigPart:
@@ -46,9 +47,10 @@ def placeholder_rig(cloud: Gaussians) -> RigPart:
     start, stop = along + gap, along + 0.6 * gap
     times = _FIRST_US + np.arange(0, _LASTING_US + 1, _STEP_US, dtype=np.int64)
     distance = np.linspace(start, stop, len(times))[:, None]
-    origins = np.concatenate([center[:2] - distance * axis, np.full((len(times), 1), ground)], axis=1)
+    mounted = min(center[2] - ground, _HIGHEST_M)
+    origins = np.concatenate([center[:2] - distance * axis, np.full((len(times), 1), center[2] - mounted)], axis=1)
     turn = np.array([[axis[0], -axis[1], 0.0], [axis[1], axis[0], 0.0], [0.0, 0.0, 1.0]])
-    rig_from_camera = transform_from(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), (0.0, 0.0, center[2] - ground))
+    rig_from_camera = transform_from(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), (0.0, 0.0, mounted))
     model = OpenCVPinholeCamera(*_SIZE, (focal, focal), (_SIZE[0] / 2, _SIZE[1] / 2))
     sensor = CameraSensor(PLACEHOLDER_CAMERA, model, rig_from_camera, Shutter(), shutter_known=False)
     ego = Trajectory(times, transform_from(np.broadcast_to(turn, (len(times), 3, 3)), origins))
