@@ -117,8 +117,8 @@ def curate(
         fresh_dataset(target) as draft,
         fresh_folder(target.folder, overwrite=target.overwrite, marker=MARKER) as folder,
     ):
-        files = write_clouds(scene, folder)
         (folder / SCENE_SLICE).mkdir()
+        files = write_clouds(scene, folder / SCENE_SLICE)
         for index, step in enumerate(steps):
             rows = []
             for frame in step:
@@ -136,7 +136,7 @@ def curate(
             plan = plan_step(index, rows, kinds, cameras, start_us=scene.span_us[0])
             look_from, look_at = chase_view(scene, plan.timestamp_us)
             nodes = nodes_at(scene, files, plan.timestamp_us)
-            write_scene_file(folder / plan.samples[-1].path, "..", nodes, look_from, look_at)
+            write_scene_file(folder / plan.samples[-1].path, nodes, look_from, look_at)
             boxes[index] = boxes_at(scene, plan.timestamp_us)
             plans.append(plan)
         slices = _slices(plans)

@@ -135,12 +135,11 @@ def fresh_dataset(target: Target) -> Iterator[Draft]:
     draft.settle()
 
 
-def write_scene_file(path: Path, root: str, nodes: Sequence[Node], look_from: Triple, look_at: Triple) -> None:
+def write_scene_file(path: Path, nodes: Sequence[Node], look_from: Triple, look_at: Triple) -> None:
     """Write a ``.fo3d``: the clouds as Gaussian splats, not centred, z up.
 
     Args:
-        path: the file to write.
-        root: the dataset's folder as seen from that file's.
+        path: the file to write, in the folder of the clouds.
         nodes: the clouds.
         look_from: where the App's camera stands, world, metres.
         look_at: what it looks at.
@@ -151,7 +150,7 @@ def write_scene_file(path: Path, root: str, nodes: Sequence[Node], look_from: Tr
     fo = require("fiftyone", "fiftyone")
     scene = fo.Scene(camera=fo.PerspectiveCamera(position=look_from, look_at=look_at, up="Z"))
     for node in nodes:
-        splat = fo.GaussianSplat(node.name, f"{root}/{node.path}", center_geometry=False)
+        splat = fo.GaussianSplat(node.name, node.file, center_geometry=False)
         splat.position, splat.quaternion = node.position, list(node.quaternion_xyzw)
         scene.add(splat)
     try:

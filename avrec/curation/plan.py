@@ -28,7 +28,7 @@ __all__ = [
 Value = str | int | float | bool | None
 
 SCENE_SLICE = "scene"
-"""Name of the slice that shows the Gaussians."""
+"""Name of the slice that shows the Gaussians, and of the folder with their files."""
 
 FIELDS: Mapping[str, tuple[type, str]] = {
     "camera": (str, "name of the camera"),
@@ -130,7 +130,7 @@ def plain_names(names: Sequence[str]) -> dict[str, str]:
     plain: dict[str, str] = {}
     for name in names:
         base = re.sub(r"[^\w+-]+", "-", name).strip("-") or "camera"
-        taken = {SCENE_SLICE, "gaussians", *(other.lower() for other in plain.values())}
+        taken = {SCENE_SLICE, *(other.lower() for other in plain.values())}
         candidates = (base, *(f"{base}-{number}" for number in range(2, len(names) + 4)))
         plain[name] = next(candidate for candidate in candidates if candidate.lower() not in taken)
     return plain

@@ -15,10 +15,7 @@ from avrec.rendering import present_actors
 from avrec.scene import Scene
 from avrec.scene.foreign import export_gaussians
 
-__all__ = ["CLOUDS", "Box", "Node", "boxes_at", "chase_view", "nodes_at", "write_clouds"]
-
-CLOUDS = "gaussians"
-"""Folder of the PLY files."""
+__all__ = ["Box", "Node", "boxes_at", "chase_view", "nodes_at", "write_clouds"]
 
 _STATIC = "static"
 _BEHIND_M = (-9.0, 0.0, 4.5)
@@ -33,13 +30,13 @@ class Node:
 
     Attributes:
         name: unique in a time step.
-        path: of its file in the dataset's folder.
+        file: its name.
         position: of its origin in the world, metres.
         quaternion_xyzw: turn from its frame into the world's.
     """
 
     name: str
-    path: str
+    file: str
     position: Triple = (0.0, 0.0, 0.0)
     quaternion_xyzw: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
 
@@ -68,19 +65,18 @@ def write_clouds(scene: Scene, folder: Path) -> dict[str | None, str]:
 
     Args:
         scene: its road lies with what does not move; actors are in the frames of their boxes.
-        folder: the dataset's.
+        folder: an existing one.
 
     Returns:
-        Path within ``folder`` of each actor's file by track id, under None that of what does not move; without the
-        layers that are empty.
+        Name of each actor's file by track id, under None that of what does not move; without the layers that are empty.
 
     Raises:
         OutputError: the disk refuses.
         DataError: Gaussians that are not finite.
     """
-    (folder / CLOUDS).mkdir()
-    clouds: dict[str | None, Gaussians] = {None: scene.world_gaussians(), **scene.actors}
-    files = {track: f"{CLOUDS}/{_STATIC if track is None else f'actor-{i:04d}'}.ply" for i, track in enumerate(clouds)}
+    clouds: dict[str | None, Gaussians] = {None: scene.world_gaussians()}
+    clouds.update(scene.actors.items())
+    files = {track: f"{_STATIC if track is None else f'actor-{i:04d}'}.ply" for i, track in enumerate(clouds)}
     written = {track: files[track] for track, cloud in clouds.items() if len(cloud)}
     for track, name in written.items():
         export_gaussians(clouds[track], folder / name)

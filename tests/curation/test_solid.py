@@ -20,7 +20,7 @@ from tests.rendering.scenes import START_US, tiny_scene
 def test_clouds_come_back_bit_for_bit(tmp_path: Path) -> None:
     scene = tiny_scene(road=tiny_scene().static)
     files = write_clouds(scene, tmp_path)
-    assert files == {None: "gaussians/static.ply", "7": "gaussians/actor-0001.ply"}
+    assert files == {None: "static.ply", "7": "actor-0001.ply"}
     back = import_gaussians(tmp_path / files[None]).gaussians
     np.testing.assert_array_equal(back.packed, scene.world_gaussians().packed)
     np.testing.assert_array_equal(import_gaussians(tmp_path / files["7"]).gaussians.packed, scene.actors["7"].packed)
@@ -36,7 +36,7 @@ def test_an_actor_lies_where_its_track_is() -> None:
     files = {None: "static.ply", "7": "actor.ply"}
     static, actor = nodes_at(tiny_scene(), files, START_US + 300_000)
     assert (static.position, static.quaternion_xyzw) == ((0, 0, 0), (0, 0, 0, 1))
-    assert (actor.name, actor.path) == ("actor 7", "actor.ply")
+    assert (actor.name, actor.file) == ("actor 7", "actor.ply")
     assert actor.position == pytest.approx((9.0, 0.0, 1.0))  # half way from y = -2 to y = 2
     assert actor.quaternion_xyzw == pytest.approx((0, 0, 0, 1))
     assert [node.name for node in nodes_at(tiny_scene(), files, START_US + 900_000)] == ["static"]
