@@ -56,16 +56,18 @@ def _drivable(graph: LaneGraph) -> Iterator[Lane]:
 
 
 def _links(graph: LaneGraph) -> Iterator[Finding]:
+    after = {lane.id: frozenset(lane.successors) for lane in graph.lanes.values()}
+    before = {lane.id: frozenset(lane.predecessors) for lane in graph.lanes.values()}
     for lane in graph.lanes.values():
         for there, back, word in (
-            (lane.successors, "predecessors", "successor"),
-            (lane.predecessors, "successors", "predecessor"),
+            (lane.successors, before, "successor"),
+            (lane.predecessors, after, "predecessor"),
         ):
             for name in there:
                 other = graph.lanes.get(name)
                 if other is None:
                     yield Finding("error", f"{word} {name} does not exist", f"lane {lane.id}", "Remove the link.")
-                elif lane.id not in getattr(other, back):
+                elif lane.id not in back[name]:
                     remedy = "Name the link on both lanes."
                     yield Finding("warning", f"{word} {name} does not lead back", f"lane {lane.id}", remedy)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Cubics", "fit_cubics"]
+__all__ = ["Cubics", "fit_cubics", "longest"]
 
 Float64 = NDArray[np.float64]
 
@@ -50,12 +51,12 @@ class Cubics:
         value = a + offset * (b + offset * (c + offset * d))
         return np.where(piece < 0, 0.0, value)
 
-    def bend(self, start: float, end: float) -> float:
-        """Largest second derivative between two stations that no piece starts between."""
-        piece = max(int(np.searchsorted(self.starts, 0.5 * (start + end), side="right")) - 1, 0)
-        origin = self.starts[piece] if np.isfinite(self.starts[piece]) else 0.0
-        _, _, c, d = self.coefficients[piece]
-        return float(max(abs(2 * c + 6 * d * (end_ - origin)) for end_ in (start, end)))
+    def bend(self, start: Float64, end: Float64) -> Float64:
+        """Largest second derivative [N] between stations [N] and [N] that no piece starts between."""
+        piece = np.maximum(np.searchsorted(self.starts, 0.5 * (start + end), side="right") - 1, 0)
+        origin = np.where(np.isfinite(self.starts), self.starts, 0.0)[piece]
+        c, d = self.coefficients[piece, 2], self.coefficients[piece, 3]
+        return np.maximum(np.abs(2 * c + 6 * d * (start - origin)), np.abs(2 * c + 6 * d * (end - origin)))
 
 
 def fit_cubics(s: Float64, values: Float64, tolerance: float) -> Cubics:
@@ -76,19 +77,33 @@ def fit_cubics(s: Float64, values: Float64, tolerance: float) -> Cubics:
     rows: list[Float64] = []
     first, last = 0, len(s) - 1
     while first < last:
-        good, bad, reach = first + 1, last + 1, last
-        coefficients = _piece(s[first : good + 1], values[first : good + 1])[0]
-        while reach > good:
-            candidate, error = _piece(s[first : reach + 1], values[first : reach + 1])
-            if error <= tolerance:
-                good, coefficients = reach, candidate
-            else:
-                bad = reach
-            reach = (good + bad) // 2
+
+        def fits(end: int, first: int = first) -> bool:
+            return _piece(s[first : end + 1], values[first : end + 1])[1] <= tolerance
+
+        end = longest(first, last, fits)
         starts.append(float(s[first]))
-        rows.append(coefficients)
-        first = good
+        rows.append(_piece(s[first : end + 1], values[first : end + 1])[0])
+        first = end
     return Cubics(np.array(starts), np.array(rows))
+
+
+def longest(first: int, last: int, fits: Callable[[int], bool]) -> int:
+    """The farthest end that fits, from ``first + 1`` (which always does) up to ``last``, by doubling and halving."""
+    good, bad, step = first + 1, last + 1, 4
+    while good < last:
+        reach = min(good + step, last)
+        if not fits(reach):
+            bad = reach
+            break
+        good, step = reach, 2 * step
+    while good < last and bad - good > 1:
+        middle = (good + bad) // 2
+        if fits(middle):
+            good = middle
+        else:
+            bad = middle
+    return good
 
 
 def _quartered(rows: Float64) -> Float64:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from avrec.maps.cubics import longest
 from avrec.maps.reference_line import Curve, Line, ParamPoly3, ReferenceLine
 
 __all__ = ["fit_reference"]
@@ -54,14 +55,12 @@ def fit_reference(
                 np.searchsorted(along, along[first] + MAX_PIECE_M, side="right") - 1,
             )
         )
-        good, bad, candidate = first + 1, limit + 1, limit
-        while candidate > good:
-            part = slice(first, candidate + 1)
-            if _error(line[part], bearing[part], along[part], reach) <= tolerance:
-                good = candidate
-            else:
-                bad = candidate
-            candidate = (good + bad) // 2
+
+        def fits(end: int, first: int = first) -> bool:
+            part = slice(first, end + 1)
+            return _error(line[part], bearing[part], along[part], reach) <= tolerance
+
+        good = longest(first, max(limit, first + 1), fits)
         x, y = line[first]
         length, heading, curve = _curve(line[first], line[good], bearing[first], bearing[good])
         if pieces and isinstance(curve, Line) and isinstance(pieces[-1][4], Line):
@@ -140,6 +139,8 @@ def _cubic(u: float, v: float, turn: float, length: float) -> ParamPoly3:
 
 def _error(line: Float64, headings: Float64, along: Float64, reach: float) -> float:
     """Largest distance between points on the polyline's normals and on the curve's, up to ``reach`` to the side."""
+    if np.hypot(*(line[-1] - line[0])) < _CLOSEST_M:  # back where it began
+        return float("inf")
     length, start_heading, curve = _curve(line[0], line[-1], headings[0], headings[-1])
     d = (along - along[0]) * (length / (along[-1] - along[0]))
     x, y, turn, _ = curve.local(d, length)

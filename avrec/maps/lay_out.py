@@ -27,6 +27,7 @@ RAISED_M = 0.03
 _DENSE_M = 0.5
 _CLOSEST_M = 5e-4
 _SAMPLE_M = 0.25
+_MAX_SAMPLES = 200_000
 _ON_NORMAL_M = 0.02
 """Cross sections closer than this to the reference line's normals are taken for them."""
 
@@ -65,7 +66,7 @@ class Stations:
     """Finds stations along a reference line."""
 
     def __init__(self, reference: ReferenceLine) -> None:
-        count = max(int(np.ceil(reference.length / _SAMPLE_M)), 4)
+        count = int(np.clip(np.ceil(reference.length / _SAMPLE_M), 4, _MAX_SAMPLES))
         self._reference = reference
         self._s = np.linspace(0.0, reference.length, count + 1)
         self._tree = cKDTree(reference.at(self._s)[0])
@@ -221,7 +222,7 @@ def _dense(line: Float64) -> Float64:
         return line
     keep = np.append(True, lengths > 1e-9)
     line, along = line[keep], along[keep]
-    wanted = np.union1d(along, np.linspace(0.0, along[-1], max(int(along[-1] / _DENSE_M) + 1, 2)))
+    wanted = np.union1d(along, np.linspace(0.0, along[-1], int(np.clip(along[-1] / _DENSE_M, 1, _MAX_SAMPLES)) + 1))
     return np.stack([np.interp(wanted, along, line[:, axis]) for axis in range(3)], axis=1)
 
 
@@ -308,9 +309,8 @@ def _section(
     tolerance: float,
 ) -> tuple[Cubics, SectionLayout]:
     slots = [trace.lane.slot for trace in traces]
-    full = [*range(max([0, *slots]), 0, -1), *range(-1, min([0, *slots]) - 1, -1)]
-    if slots != full:
-        raise DataError(f"Section {traces[0].lane.section} of road {road.id} has the slots {slots}, expected {full}.")
+    if max(abs(slot) for slot in slots) > len(slots) or slots != _without_gaps(slots):
+        raise DataError(f"Section {traces[0].lane.section} of road {road.id} has the slots {slots}, with gaps.")
     lines = [(trace.lane, _cut(trace.inner, start, end), _cut(trace.outer, start, end)) for trace in traces]
     grid = np.unique(np.concatenate([curve[:, 0] for _, *pair in lines for curve in pair]))
     grid = np.union1d(grid, np.linspace(start, end, int((end - start) / 2.0) + 2))
@@ -339,6 +339,10 @@ def _section(
             layouts[lane.slot] = LaneLayout(lane, fitted, _heights(grid - start, inner_up, outer_up))
             edge = edge + side * width
     return fit_cubics(grid, middle, tolerance / 4), SectionLayout(start, end, tuple(layouts[slot] for slot in slots))
+
+
+def _without_gaps(slots: list[int]) -> list[int]:
+    return [*range(max([0, *slots]), 0, -1), *range(-1, min([0, *slots]) - 1, -1)]
 
 
 def _by_slot(item: tuple[Lane, Float64, Float64]) -> int:

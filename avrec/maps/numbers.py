@@ -28,7 +28,7 @@ def file_numbers(graph: LaneGraph) -> Numbers:
 
 def _numbered(names: Iterable[str]) -> dict[str, str]:
     names = list(names)
-    plain = {name for name in names if name.isascii() and name.isdigit() and str(int(name)) == name}
+    plain = {name for name in names if name.isascii() and name.isdigit() and len(name) <= 10 and str(int(name)) == name}
     plain = {name for name in plain if int(name) <= _LARGEST}
     free = (str(number) for number in range(1, _LARGEST) if str(number) not in plain)
     return {name: name if name in plain else next(free) for name in names}

@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from avrec.errors import DataError
 from avrec.maps.source_road import SourceRoad
-from avrec.maps.xml_text import Element, integer, text
+from avrec.maps.xml_text import Element, identifier, integer, text
 
 __all__ = ["LaneKey", "successors_of"]
+
+MAX_LINKS = 1_000_000
 
 
 class LaneKey(NamedTuple):
@@ -30,9 +33,13 @@ def successors_of(roads: Mapping[str, SourceRoad], junctions: Iterable[Element])
 
     Whether a link is told by one lane, by the other or by a junction does not matter. Links to lanes that are not
     there, and between lanes that both leave or both enter, are dropped. Sections too short to keep are passed through.
+
+    Raises:
+        DataError: more links than a map can have.
     """
     after: dict[LaneKey, dict[LaneKey, None]] = {}
     before: dict[LaneKey, dict[LaneKey, None]] = {}
+    passed = 0
     for (first, first_end), (second, second_end) in _contacts(roads, junctions):
         out_first, out_second = _exit(roads, first) == first_end, _exit(roads, second) == second_end
         if out_first == out_second:
@@ -45,7 +52,11 @@ def successors_of(roads: Mapping[str, SourceRoad], junctions: Iterable[Element])
             if section.kept:
                 continue
             for lane in section.lanes:
-                _pass_through(LaneKey(road.id, index, lane), after, before)
+                key = LaneKey(road.id, index, lane)
+                passed += len(before.get(key, ())) * len(after.get(key, ()))
+                if passed > MAX_LINKS:
+                    raise DataError(f"Road {road.id} ties more than {MAX_LINKS} lanes together. Export the map again.")
+                _pass_through(key, after, before)
     return {lane: list(targets) for lane, targets in after.items() if targets}
 
 
@@ -98,7 +109,7 @@ def _across(roads: Mapping[str, SourceRoad], here: End, road: SourceRoad, target
 
 def _connection(roads: Mapping[str, SourceRoad], junction: str, connection: Element) -> Iterable[Contact]:
     incoming = roads.get(text(connection, "incomingRoad"))
-    linked = text(connection, "connectingRoad") or text(connection, "linkedRoad")
+    linked = identifier(connection, "connectingRoad") or text(connection, "linkedRoad")
     connecting, contact = roads.get(linked), text(connection, "contactPoint", "start")
     if incoming is None or connecting is None or contact not in ("start", "end"):
         return

@@ -16,13 +16,16 @@ from avrec.maps.read_links import LaneKey, successors_of
 from avrec.maps.read_signals import read_crosswalks, read_signals
 from avrec.maps.sample_road import SampledLane, lane_ids, marks_along, sample_section
 from avrec.maps.source_road import SourceRoad, SourceSection, read_road
-from avrec.maps.xml_text import Element, number, parse_xml, text
+from avrec.maps.xml_text import Element, identifier, number, parse_xml, text
 
 __all__ = ["read_opendrive"]
 
 Float64 = NDArray[np.float64]
 
-MAX_POINTS = 20_000_000
+MAX_POINTS = 10_000_000
+MAX_LANES = 100_000
+MAX_LENGTH_M = 5e6
+"""Of all roads together."""
 
 
 def read_opendrive(source: str | Path | bytes) -> LaneGraph:
@@ -44,11 +47,18 @@ def read_opendrive(source: str | Path | bytes) -> LaneGraph:
     """
     root = parse_xml(source, "OpenDRIVE")
     roads: dict[str, SourceRoad] = {}
+    total, count = 0.0, 0
     for element in root.findall("road"):
         road = read_road(element)
         if road.id in roads:
             raise DataError(f"Two roads have the id {road.id!r}. Give each road its own.")
         roads[road.id] = road
+        total = total + road.reference.length
+        count = count + sum(len(section.lanes) for section in road.sections)
+        if total > MAX_LENGTH_M or count > MAX_LANES:
+            raise DataError(
+                f"The map has more than {MAX_LANES} lanes or {MAX_LENGTH_M / 1000:.0f} km of road. Cut it into parts."
+            )
     if not roads:
         raise DataError("The map holds no road. Export it again.")
     header = root.find("header")
@@ -65,10 +75,7 @@ def read_opendrive(source: str | Path | bytes) -> LaneGraph:
 
 
 def _graph(roads: Mapping[str, SourceRoad], junctions: list[Element], controllers: list[Element]) -> LaneGraph:
-    numbers = {
-        road.id: {index: kept for kept, index in enumerate(i for i, s in enumerate(road.sections) if s.kept)}
-        for road in roads.values()
-    }
+    numbers = {road.id: {index: place for place, index in enumerate(road.kept)} for road in roads.values()}
     names: dict[LaneKey, str] = {}
     taken: set[str] = set()
     for road in roads.values():
@@ -77,6 +84,8 @@ def _graph(roads: Mapping[str, SourceRoad], junctions: list[Element], controller
                 for lane in lane_ids(section):
                     own = section.lanes[lane].notes.get("avrec.lane", "")
                     name = own if own and own not in taken else f"{road.id}.{numbers[road.id][index]}.{lane}"
+                    while name in taken:
+                        name += "'"
                     taken.add(name)
                     names[LaneKey(road.id, index, lane)] = name
 
@@ -99,13 +108,11 @@ def _graph(roads: Mapping[str, SourceRoad], junctions: list[Element], controller
         for index, section in enumerate(road.sections):
             if not section.kept:
                 continue
-            reference, headings, sampled = sample_section(road, section)
+            reference, headings, sampled = sample_section(road, section, MAX_POINTS - points)
             shared = 1 if pieces else 0  # the point where the section before ends
             pieces.append(reference[shared:])
             bearings.append(headings[shared:])
             points += len(reference) * (3 * len(sampled) + 1)
-            if points > MAX_POINTS:
-                raise DataError(f"The map would take more than {MAX_POINTS} points. Cut it into parts.")
             here = {lane_id: names[LaneKey(road.id, index, lane_id)] for lane_id in lane_ids(section)}
             for lane_id, name in here.items():
                 lanes[name] = replace(
@@ -122,19 +129,19 @@ def _graph(roads: Mapping[str, SourceRoad], junctions: list[Element], controller
         lanes=lanes,
         roads=kept_roads,
         junctions={
-            text(junction, "id"): Junction(
-                text(junction, "id"),
+            identifier(junction): Junction(
+                identifier(junction),
                 text(junction, "name"),
-                tuple(text(controller, "id") for controller in junction.findall("controller")),
+                tuple(identifier(controller) for controller in junction.findall("controller")),
             )
             for junction in junctions
         },
         signals=signals,
         controllers=tuple(
             Controller(
-                text(controller, "id"),
+                identifier(controller),
                 text(controller, "name"),
-                tuple(text(control, "signalId") for control in controller.findall("control")),
+                tuple(identifier(control, "signalId") for control in controller.findall("control")),
             )
             for controller in controllers
         ),

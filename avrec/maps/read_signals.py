@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -9,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive.lane_graph import DRIVABLE, Crosswalk, Signal, StopLine
+from avrec.errors import DataError
 from avrec.maps.sample_road import place
-from avrec.maps.source_road import SourceRoad, SourceSection
-from avrec.maps.xml_text import Element, integer, number, text
+from avrec.maps.source_road import MAX_LANES, SourceRoad, SourceSection
+from avrec.maps.xml_text import Element, identifier, integer, number, text
 
 __all__ = ["read_crosswalks", "read_signals"]
 
@@ -20,7 +22,10 @@ LaneName = Callable[[str, int, int], str | None]
 
 STOP_LINE = "294"
 """Number of the stop line in the German catalogue, which OpenDRIVE files everywhere use for it."""
+_TAGS = ("signal", "signalReference")
 MAX_CORNERS = 10_000
+MAX_SIGNALS = 20_000
+"""In a map, references counted; the largest city has some thousands."""
 
 
 def read_signals(roads: Mapping[str, SourceRoad], name: LaneName) -> tuple[tuple[Signal, ...], tuple[StopLine, ...]]:
@@ -32,7 +37,11 @@ def read_signals(roads: Mapping[str, SourceRoad], name: LaneName) -> tuple[tuple
     """
     signals: dict[str, Signal] = {}
     stop_lines: list[StopLine] = []
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
+    governed: dict[str, dict[str, None]] = {}
+    count = sum(len(road.element.findall(f"signals/{tag}")) for road in roads.values() for tag in _TAGS)
+    if count > MAX_SIGNALS:
+        raise DataError(f"The map holds {count} signals; at most {MAX_SIGNALS} are read. Cut it into parts.")
     for road in roads.values():
         for element in road.element.findall("signals/signal"):
             s = min(max(number(element, "s"), 0.0), road.reference.length)
@@ -45,23 +54,24 @@ def read_signals(roads: Mapping[str, SourceRoad], name: LaneName) -> tuple[tuple
                 continue
             signal = _signal(element, road, s, names, _own_id(element, taken))
             signals[signal.id] = signal
+            governed[signal.id] = dict.fromkeys(names)
     for road in roads.values():
         for element in road.element.findall("signals/signalReference"):
-            known = signals.get(text(element, "id"))
+            known = governed.get(identifier(element))
             if known is None:
                 continue
             index, section = _section_at(road, min(max(number(element, "s"), 0.0), road.reference.length))
             lanes = _lanes(element, road, section)
-            names = tuple(found for lane in lanes if (found := name(road.id, index, lane)) is not None)
-            signals[known.id] = replace(known, lanes=tuple(dict.fromkeys(known.lanes + names)))
-    return tuple(signals.values()), tuple(stop_lines)
+            known.update((found, None) for lane in lanes if (found := name(road.id, index, lane)) is not None)
+    return tuple(replace(signal, lanes=tuple(governed[id_])) for id_, signal in signals.items()), tuple(stop_lines)
 
 
 def read_crosswalks(road: SourceRoad) -> Iterable[Crosswalk]:
     """Objects of type crosswalk, with their outline or the rectangle of their length and width."""
-    for index, element in enumerate(road.element.findall("objects/object")):
-        if text(element, "type").lower() != "crosswalk":
-            continue
+    walks = [item for item in road.element.findall("objects/object") if text(item, "type").lower() == "crosswalk"]
+    if len(walks) > MAX_SIGNALS:
+        raise DataError(f"Road {road.id} has {len(walks)} crosswalks; at most {MAX_SIGNALS} are read.")
+    for index, element in enumerate(walks):
         s, t = number(element, "s"), number(element, "t", 0.0)
         outline = element.find("outlines/outline")
         if outline is None:
@@ -85,17 +95,17 @@ def read_crosswalks(road: SourceRoad) -> Iterable[Crosswalk]:
             cos, sin = np.cos(heading), np.sin(heading)
             turned = uvz @ np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
             polygon = origin + turned
-        yield Crosswalk(id=text(element, "id") or f"{road.id}.{index}", polygon=polygon, road=road.id)
+        yield Crosswalk(id=identifier(element) or f"{road.id}.{index}", polygon=polygon, road=road.id)
 
 
-def _own_id(element: Element, taken: set[str]) -> str:
+def _own_id(element: Element, taken: dict[str, int]) -> str:
     """The signal's id; with a number behind it where another signal has it already."""
-    wanted = text(element, "id") or "signal"
-    name, number = wanted, 1
+    wanted = identifier(element) or "signal"
+    name = wanted
     while name in taken:
-        number += 1
-        name = f"{wanted}_{number}"
-    taken.add(name)
+        taken[wanted] += 1
+        name = f"{wanted}_{taken[wanted]}"
+    taken[name] = 1
     return name
 
 
@@ -128,7 +138,7 @@ def _signal(element: Element, road: SourceRoad, s: float, lanes: tuple[str, ...]
 
 def _lanes(element: Element, road: SourceRoad, section: SourceSection) -> list[int]:
     """Lanes a signal speaks to: those it names, else the drivable ones of its direction."""
-    named = element.findall("validity")
+    named = element.findall("validity")[:MAX_LANES]
     if named:
         ranges = [sorted((integer(v, "fromLane"), integer(v, "toLane"))) for v in named]
         return [lane for lane in sorted(section.lanes) if lane and any(low <= lane <= high for low, high in ranges)]
@@ -159,12 +169,12 @@ def _across(road: SourceRoad, section: SourceSection, s: float, lanes: list[int]
 
 
 def _section_at(road: SourceRoad, s: float) -> tuple[int, SourceSection]:
-    """The section at a station, a kept one where there is any."""
-    for index, section in enumerate(road.sections):
-        if section.kept and section.start <= s <= section.end:
-            return index, section
-    starts = [section.start for section in road.sections]
-    index = max(int(np.searchsorted(starts, s, side="right")) - 1, 0)
+    """The section at a station, the first kept one where there is any."""
+    here = bisect_right(road.kept, s, key=lambda index: road.sections[index].start) - 1
+    for index in road.kept[max(here - 1, 0) : here + 1]:
+        if road.sections[index].end >= s:
+            return index, road.sections[index]
+    index = max(bisect_right(road.sections, s, key=lambda section: section.start) - 1, 0)
     return index, road.sections[index]
 
 

@@ -134,8 +134,9 @@ class ReferenceLine:
         inside = np.clip(wanted, self.starts[0], self.length)
         element = np.clip(np.searchsorted(self.starts, inside, side="right") - 1, 0, len(self.curves) - 1)
         points, headings, curvatures = np.empty((len(wanted), 2)), np.empty(len(wanted)), np.empty(len(wanted))
-        for index in np.unique(element):
-            mine = element == index
+        order = np.argsort(element, kind="stable")
+        found, first = np.unique(element[order], return_index=True)
+        for index, mine in zip(found, np.split(order, first[1:]), strict=True):
             length = max(float(self.ends[index] - self.starts[index]), 1e-12)
             x, y, turn, curvature = self.curves[index].local(inside[mine] - self.starts[index], length)
             x0, y0, heading = self.poses[index]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,10 @@ CHORD_ERROR_M = 0.001
 """How far a sampled polyline may leave the true curve."""
 LONGEST_STEP_M = 10.0
 SHORTEST_STEP_M = 0.02
-MAX_STATIONS = 200_000
+MAX_STATIONS = 100_000
+MAX_REACH_M = 1000.0
+"""Lanes that are further to the side than this are no lanes."""
+MAX_CLIMB_M = 1e5
 
 
 @dataclass(frozen=True)
@@ -42,29 +44,47 @@ def lane_ids(section: SourceSection) -> tuple[int, ...]:
     return tuple(sorted((lane for lane in section.lanes if lane != 0), reverse=True))
 
 
-def place(road: SourceRoad, s: Float64, t: Float64, height: Float64 | float = 0.0, *, before: bool = False) -> Float64:
+@dataclass(frozen=True)
+class _Surface:
+    """The road's surface at stations: points [N, 2], heights, headings and banking of the reference line, [N] each."""
+
+    points: Float64
+    z: Float64
+    headings: Float64
+    bank: Float64
+
+    def place(self, t: Float64, height: Float64 | float) -> Float64:
+        across, up = np.cos(self.bank), np.sin(self.bank)
+        aside = t * across - height * up
+        x, y = self.points[:, 0] - aside * np.sin(self.headings), self.points[:, 1] + aside * np.cos(self.headings)
+        return np.stack([x, y, self.z + t * up + height * across], axis=1)
+
+
+def place(road: SourceRoad, s: Float64, t: Float64, height: Float64 | float = 0.0) -> Float64:
     """World points float64 [N, 3] at stations and lateral positions, ``height`` above the road's surface."""
     points, headings, _ = road.reference.at(s)
-    bank = road.banking.at(s, before=before)
-    z = road.elevation.at(s, before=before)
-    across, up = np.cos(bank), np.sin(bank)
-    return np.stack(
-        [
-            points[:, 0] - (t * across - height * up) * np.sin(headings),
-            points[:, 1] + (t * across - height * up) * np.cos(headings),
-            z + t * up + height * across,
-        ],
-        axis=1,
-    )
+    return _Surface(points, road.elevation.at(s), headings, road.banking.at(s)).place(t, height)
 
 
-def sample_section(road: SourceRoad, section: SourceSection) -> tuple[Float64, Float64, dict[int, SampledLane]]:
+def sample_section(
+    road: SourceRoad, section: SourceSection, most_points: int = 1_000_000
+) -> tuple[Float64, Float64, dict[int, SampledLane]]:
     """Reference line float64 [N, 3], its headings [N] and the lanes of one section at common stations.
 
+    Args:
+        road: the section's road.
+        section: a kept one.
+        most_points: that the lanes' three lines and the reference line may take together.
+
     Raises:
-        DataError: a curve so bent that it would need millions of points.
+        DataError: a curve so bent that it would need more points, or lanes far from the road.
     """
-    stations = _stations(road, section)
+    lines = 3 * len(lane_ids(section)) + 1
+    stations = _stations(road, section, min(MAX_STATIONS, most_points // lines))
+    points, headings, _ = road.reference.at(stations)
+    surface = _Surface(points, _at(road.elevation, stations), headings, _at(road.banking, stations))
+    if not np.abs(surface.z).max() <= MAX_CLIMB_M:
+        raise DataError(f"Road {road.id} climbs to {np.abs(surface.z).max():.3g} m. Check its elevation profile.")
     offset = _at(road.offset, stations)
     lanes: dict[int, SampledLane] = {}
     for side in (1, -1):
@@ -72,13 +92,12 @@ def sample_section(road: SourceRoad, section: SourceSection) -> tuple[Float64, F
         for lane_id in sorted((lane for lane in section.lanes if lane * side > 0), key=abs):
             lane = section.lanes[lane_id]
             outer = _outer(lane, side, edge, offset, stations - section.start)
+            if not np.abs(outer).max() <= MAX_REACH_M:
+                raise DataError(f"Lane {lane_id} of road {road.id} reaches {np.abs(outer).max():.3g} m to the side.")
             inner_up, outer_up = _heights(lane, stations - section.start)
-            lanes[lane_id] = SampledLane(
-                _place(road, stations, edge, inner_up), _place(road, stations, outer, outer_up)
-            )
+            lanes[lane_id] = SampledLane(surface.place(edge, inner_up), surface.place(outer, outer_up))
             edge = outer
-    flat = np.zeros(len(stations))
-    return _place(road, stations, flat, flat), road.reference.at(stations)[1], lanes
+    return surface.place(np.zeros(len(stations)), 0.0), headings, lanes
 
 
 def marks_along(marks: tuple[LaneMark, ...], length: float, *, along: bool) -> tuple[LaneMark, ...]:
@@ -101,12 +120,6 @@ def _at(cubics: Cubics, s: Float64) -> Float64:
     return values
 
 
-def _place(road: SourceRoad, s: Float64, t: Float64, height: Float64) -> Float64:
-    points = place(road, s, t, height)
-    points[-1] = place(road, s[-1:], t[-1:], height[-1:], before=True)[0]
-    return points
-
-
 def _outer(lane: SourceLane, side: int, edge: Float64, offset: Float64, d: Float64) -> Float64:
     """Lateral position of the lane's outer border."""
     if lane.borders is not None:
@@ -126,7 +139,7 @@ def _heights(lane: SourceLane, d: Float64) -> tuple[Float64, Float64]:
     return rows[index, 1], rows[index, 2]
 
 
-def _stations(road: SourceRoad, section: SourceSection) -> Float64:
+def _stations(road: SourceRoad, section: SourceSection, most: int) -> Float64:
     """Where to sample: close together where anything bends, at every place where a polynomial starts."""
     start, end = section.start, section.end
     widths = [lane.widths or lane.borders for lane in section.lanes.values()]
@@ -143,25 +156,34 @@ def _stations(road: SourceRoad, section: SourceSection) -> Float64:
     inside = np.unique(np.concatenate(breaks))
     inside = inside[(inside > start + 1e-6) & (inside < end - 1e-6)]
     edges = np.concatenate([[start], inside, [end]])
-    reach = _reach(road, section, edges)
-    counts = np.array([_steps(road, shapes, reach, a, b) for a, b in pairwise(edges)])
-    if counts.sum() > MAX_STATIONS:
-        raise DataError(f"Road {road.id} is bent so sharply that it would take {counts.sum():.0f} points to follow it.")
-    pieces = [np.linspace(a, b, n, endpoint=False) for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True)]
-    return np.append(np.concatenate(pieces), end)
+    _check_count(road, len(edges), most)
+    counts = _steps(road, shapes, _reach(road, section, edges), edges[:-1], edges[1:])
+    _check_count(road, counts.sum(), most)
+    counts = counts.astype(np.int64)
+    first = np.cumsum(counts) - counts
+    share = (np.arange(counts.sum()) - np.repeat(first, counts)) / np.repeat(counts, counts)
+    return np.append(np.repeat(edges[:-1], counts) + share * np.repeat(np.diff(edges), counts), end)
 
 
-def _steps(road: SourceRoad, shapes: list[tuple[Cubics, float]], reach: float, start: float, end: float) -> int:
-    """Number of equal steps between two breaks."""
-    inner = np.linspace(start, end, 7)[1:-1]
-    near = np.array([start + 1e-9, *inner, end - 1e-9])
-    curvature = float(np.abs(road.reference.at(near)[2]).max())
+def _check_count(road: SourceRoad, count: float, most: int) -> None:
+    if not count <= most:
+        raise DataError(
+            f"Road {road.id} is so long or bent so sharply that it would take {count:.0f} cross sections to follow it; "
+            f"at most {most} are taken here. Check its numbers, or cut the map into parts."
+        )
+
+
+def _steps(road: SourceRoad, shapes: list[tuple[Cubics, float]], reach: float, start: Float64, end: Float64) -> Float64:
+    """Number of equal steps between breaks, float64 [K]."""
+    span = (end - start)[:, None]
+    near = np.clip(start[:, None] + span * np.linspace(0.0, 1.0, 7), start[:, None] + 1e-9, end[:, None] - 1e-9)
+    curvature = np.abs(road.reference.at(near.ravel())[2]).reshape(near.shape).max(axis=1)
     bend = curvature * (1 + curvature * reach)
     for cubics, origin in shapes:
         factor = reach if cubics is road.banking else 1.0
-        bend += factor * cubics.bend(start - origin, end - origin)
-    step = float(np.clip(np.sqrt(8 * CHORD_ERROR_M / max(bend, 1e-12)), SHORTEST_STEP_M, LONGEST_STEP_M))
-    return max(int(np.ceil((end - start) / step)), 1)
+        bend = bend + factor * cubics.bend(start - origin, end - origin)
+    step = np.clip(np.sqrt(8 * CHORD_ERROR_M / np.maximum(bend, 1e-12)), SHORTEST_STEP_M, LONGEST_STEP_M)
+    return np.maximum(np.ceil((end - start) / step), 1.0)
 
 
 def _reach(road: SourceRoad, section: SourceSection, stations: Float64) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,14 +12,19 @@ from avrec.drive.lane_graph import LaneMark
 from avrec.errors import DataError
 from avrec.maps.cubics import Cubics
 from avrec.maps.reference_line import Arc, Curve, Line, ParamPoly3, ReferenceLine, Spiral, poly3
-from avrec.maps.xml_text import Element, integer, number, text
+from avrec.maps.xml_text import MAX_ID, Element, identifier, integer, number, text
 
-__all__ = ["SHORTEST_M", "SourceLane", "SourceRoad", "SourceSection", "read_road"]
+__all__ = ["MAX_LANES", "SHORTEST_M", "SourceLane", "SourceRoad", "SourceSection", "read_road"]
 
 SHORTEST_M = 0.02
 """Shorter lane sections are exporters' leftovers; lanes connect through them as if they were not there."""
-MAX_ROAD_M = 1e6
-MAX_TURN_RAD = 2000.0
+MAX_ROAD_M = 2e5
+MAX_TURN_RAD = 200.0
+MAX_GAP_M = 100.0
+MAX_LANES = 256
+MAX_RECORDS = 20_000
+"""Of one kind in a road or lane: geometries, widths, marks and so on."""
+NOTES = {"avrec.lane", "avrec.confidence", "avrec.inferred"}
 _FACTOR = {"km/h": 1 / 3.6, "mph": 0.44704, "m/s": 1.0, "": 1.0}
 
 
@@ -70,6 +76,11 @@ class SourceRoad:
     links: Mapping[str, tuple[str, str, str]]
     element: Element
 
+    @cached_property
+    def kept(self) -> tuple[int, ...]:
+        """Numbers of the sections that become lanes."""
+        return tuple(index for index, section in enumerate(self.sections) if section.kept)
+
 
 def read_road(road: Element) -> SourceRoad:
     """Parse one road.
@@ -77,13 +88,13 @@ def read_road(road: Element) -> SourceRoad:
     Raises:
         DataError: no geometry, no lanes, or numbers that cannot be.
     """
-    name = text(road, "id")
+    name = identifier(road)
     length = number(road, "length", limit=MAX_ROAD_M)
     reference = _reference(road, name, length)
-    junction = text(road, "junction", "-1")
+    junction = identifier(road, "junction") or "-1"
     speed = road.find("type/speed")
     links = {
-        side: (text(link, "elementType", "road"), text(link, "elementId"), text(link, "contactPoint"))
+        side: (text(link, "elementType", "road"), identifier(link, "elementId"), text(link, "contactPoint"))
         for side in ("predecessor", "successor")
         if (link := road.find(f"link/{side}")) is not None
     }
@@ -96,9 +107,9 @@ def read_road(road: Element) -> SourceRoad:
         left_hand=text(road, "rule") == "LHT",
         speed_mps=None if speed is None else _speed(speed),
         reference=reference,
-        elevation=_cubics(road.findall("elevationProfile/elevation")),
-        banking=_cubics(road.findall("lateralProfile/superelevation")),
-        offset=_cubics(road.findall("lanes/laneOffset")),
+        elevation=_cubics(_records(road, "elevationProfile/elevation")),
+        banking=_cubics(_records(road, "lateralProfile/superelevation")),
+        offset=_cubics(_records(road, "lanes/laneOffset")),
         sections=_sections(road, name, reference.length),
         links=links,
         element=road,
@@ -106,7 +117,7 @@ def read_road(road: Element) -> SourceRoad:
 
 
 def _reference(road: Element, name: str, length: float) -> ReferenceLine:
-    elements = sorted(road.findall("planView/geometry"), key=lambda element: number(element, "s"))
+    elements = sorted(_records(road, "planView/geometry"), key=lambda element: number(element, "s"))
     if not elements:
         raise DataError(f"Road {name} has no geometry in its plan view. Export the map again.")
     starts, poses, curves = [], [], []
@@ -121,9 +132,22 @@ def _reference(road: Element, name: str, length: float) -> ReferenceLine:
         raise DataError(f"Road {name} has no length. Remove it from the map.")
     end = max(length, starts[-1] + 1e-9)
     keep = [index for index in range(len(starts)) if index == len(starts) - 1 or starts[index + 1] > starts[index]]
-    return ReferenceLine(
+    line = ReferenceLine(
         np.array(starts)[keep], np.array(poses)[keep], tuple(curves[index] for index in keep), float(end)
     )
+    _check_gaps(line, name)
+    return line
+
+
+def _check_gaps(line: ReferenceLine, name: str) -> None:
+    """Elements follow one another, give or take what exporters leave."""
+    if len(line.curves) == 1:
+        return
+    before = line.at(np.nextafter(line.starts[1:], 0.0))[0]
+    gaps = np.linalg.norm(before - line.poses[1:, :2], axis=1)
+    if not gaps.max() <= MAX_GAP_M:
+        at = line.starts[1 + int(np.argmax(gaps))]
+        raise DataError(f"The geometry of road {name} jumps by {gaps.max():.0f} m at s = {at:.1f}. Export it again.")
 
 
 def _curve(element: Element, length: float, name: str) -> Curve:
@@ -142,12 +166,15 @@ def _curve(element: Element, length: float, name: str) -> Curve:
         return Spiral(start, end)
     if shape.tag == "poly3":
         a, b, c, d = (number(shape, key) for key in "abcd")
-        return poly3((a, b, c, d), length)
+        curve = poly3((a, b, c, d), length)
+        if not abs(curve.arc_length - length) < 0.01 * length + 0.01:
+            raise DataError(f"Road {name} has a wild poly3 in line {shape.sourceline}. Straighten it.")
+        return curve
     u = tuple(number(shape, f"{key}U") for key in "abcd")
     v = tuple(number(shape, f"{key}V") for key in "abcd")
     span = length if text(shape, "pRange", "normalized") == "arcLength" else 1.0
     curve = ParamPoly3((u[0], u[1], u[2], u[3]), (v[0], v[1], v[2], v[3]), span)
-    if not 1e-3 * length < curve.arc_length < 1e3 * length:
+    if not 0.2 * length < curve.arc_length < 5.0 * length:
         raise DataError(
             f"Road {name} has a paramPoly3 of {curve.arc_length:g} m where its length says {length:g} m "
             f"(line {shape.sourceline}). Check its pRange."
@@ -176,7 +203,7 @@ def _cubics(elements: list[Element], start: str = "s") -> Cubics:
 
 
 def _sections(road: Element, name: str, length: float) -> tuple[SourceSection, ...]:
-    elements = sorted(road.findall("lanes/laneSection"), key=lambda element: number(element, "s"))
+    elements = sorted(_records(road, "lanes/laneSection"), key=lambda element: number(element, "s"))
     if not elements:
         raise DataError(f"Road {name} has no lane section. Export the map again.")
     starts = [min(max(number(element, "s"), 0.0), length) for element in elements]
@@ -189,15 +216,17 @@ def _sections(road: Element, name: str, length: float) -> tuple[SourceSection, .
             for lane in element.findall(f"{side}/lane"):
                 found = _lane(lane)
                 lanes[found.id] = found
+        if len(lanes) > MAX_LANES:
+            raise DataError(f"Road {name} has {len(lanes)} lanes side by side; at most {MAX_LANES} are read.")
         sections.append(SourceSection(start, end, lanes))
     return tuple(sections)
 
 
 def _lane(lane: Element) -> SourceLane:
-    widths, borders = lane.findall("width"), lane.findall("border")
+    widths, borders = _records(lane, "width"), _records(lane, "border")
     speeds = lane.findall("speed")
     marks = []
-    for mark in lane.findall("roadMark"):
+    for mark in _records(lane, "roadMark"):
         width = number(mark, "width", -1.0)
         marks.append(
             LaneMark(
@@ -209,7 +238,7 @@ def _lane(lane: Element) -> SourceLane:
         )
     heights = [
         (number(height, "sOffset", 0.0), number(height, "inner", 0.0), number(height, "outer", 0.0))
-        for height in lane.findall("height")
+        for height in _records(lane, "height")
     ]
     return SourceLane(
         id=integer(lane, "id"),
@@ -221,14 +250,28 @@ def _lane(lane: Element) -> SourceLane:
         speed_mps=_speed(speeds[0]) if speeds else None,
         predecessors=tuple(integer(link, "id") for link in lane.findall("link/predecessor")),
         successors=tuple(integer(link, "id") for link in lane.findall("link/successor")),
-        notes={text(data, "code"): text(data, "value") for data in lane.findall("userData")},
+        notes={
+            text(data, "code"): text(data, "value")[:MAX_ID]
+            for data in lane.findall("userData")
+            if data.get("code") in NOTES
+        },
     )
+
+
+def _records(parent: Element, path: str) -> list[Element]:
+    found: list[Element] = parent.findall(path)
+    if len(found) > MAX_RECORDS:
+        raise DataError(
+            f"<{parent.tag}> in line {parent.sourceline} holds {len(found)} records of {path}; "
+            f"at most {MAX_RECORDS} are read. Cut it into parts."
+        )
+    return found
 
 
 def _speed(speed: Element) -> float | None:
     """In m/s; ``None`` for "no limit" and "undefined"."""
     try:
-        value = float(text(speed, "max")) * _FACTOR.get(text(speed, "unit"), 1.0)
+        value = float(text(speed, "max")[:40]) * _FACTOR.get(text(speed, "unit"), 1.0)
     except ValueError:
         return None
     return value if 0 < value < 200 else None

@@ -133,8 +133,8 @@ def _connect(
     connecting = graph.roads[into.road]
     if connecting.junction is None or road_links.get(out) != ("junction", connecting.junction, ""):
         return False
-    drives = any(lane.kind in DRIVABLE for lane in graph.lanes_of(into.road))
-    if drives and not any(target.kind in DRIVABLE for _, target in pairs):
+    drives = any(target.kind in DRIVABLE for _, target in pairs)
+    if not drives and any(lane.kind in DRIVABLE for lane in graph.lanes_of(into.road)):
         return False
     known = connections.setdefault(connecting.junction, {})
     entry = known.setdefault((out.road, into.road, into.end), Connection(out.road, into.road, into.end))

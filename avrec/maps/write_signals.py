@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from avrec.drive.lane_graph import DRIVABLE, Crosswalk, LaneGraph, Signal, StopLine
 from avrec.maps.lay_out import RoadLayout, SectionLayout, Stations
@@ -44,13 +46,13 @@ def place_signals(graph: LaneGraph, layouts: Mapping[str, RoadLayout]) -> Placed
     placed = Placed()
     if not (graph.signals or graph.stop_lines or graph.crosswalks):
         return placed
-    places = {name: Stations(layout.reference) for name, layout in layouts.items()}
+    places = _Places(layouts)
 
     def road_of(wanted: str | None, lanes: tuple[str, ...], point: Float64) -> str:
         if wanted in layouts:
             return str(wanted)
         roads = {str(graph.lanes[lane].road) for lane in lanes if lane in graph.lanes} & set(layouts)
-        return min(sorted(roads or layouts), key=lambda name: places[name].distance(point[:2]))
+        return min(sorted(roads), key=lambda name: places[name].distance(point[:2])) if roads else places.nearest(point)
 
     for signal in graph.signals:
         road = road_of(signal.road, signal.lanes, signal.position)
@@ -74,6 +76,36 @@ def place_signals(graph: LaneGraph, layouts: Mapping[str, RoadLayout]) -> Placed
             (walk, _spot(layouts[road], places[road], walk.polygon.mean(axis=0)))
         )
     return placed
+
+
+class _Places(dict[str, Stations]):
+    """Stations by road, for those roads that are asked for."""
+
+    def __init__(self, layouts: Mapping[str, RoadLayout]) -> None:
+        super().__init__()
+        self._layouts = layouts
+
+    def __missing__(self, name: str) -> Stations:
+        self[name] = Stations(self._layouts[name].reference)
+        return self[name]
+
+    def nearest(self, point: Float64) -> str:
+        """The road nearest to a point [3] by its lanes' centre lines."""
+        names, tree = self._centers
+        return names[int(np.searchsorted(self._ends, tree.query(point[:2])[1], side="right"))]
+
+    @cached_property
+    def _centers(self) -> tuple[list[str], cKDTree]:
+        lines = {
+            name: np.concatenate([item.lane.center for section in layout.sections for item in section.lanes])
+            for name, layout in self._layouts.items()
+        }
+        return list(lines), cKDTree(np.concatenate([line[:, :2] for line in lines.values()]))
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        lanes = [[item.lane for part in layout.sections for item in part.lanes] for layout in self._layouts.values()]
+        return np.cumsum([sum(len(lane.center) for lane in members) for members in lanes])
 
 
 def add_objects(element: Element, layout: RoadLayout, placed: Placed) -> None:

@@ -70,7 +70,7 @@ def test_damage_is_named(content: bytes, words: str) -> None:
 
 def test_curves_that_would_take_millions_of_points_are_refused() -> None:
     wild = '<width sOffset="0" a="3" b="0" c="1e8" d="0"/>'
-    with pytest.raises(DataError, match="points"):
+    with pytest.raises(DataError, match="cross sections"):
         read_opendrive(xodr(road(section(right=lane(-1, wild)), length=1e5, geometry=LINE.replace("100", "1e5"))))
 
 
