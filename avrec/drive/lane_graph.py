@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import DataError
-from avrec.geometry import Anchor
+from avrec.geometry import Anchor, geo_reference
 
 __all__ = [
     "DRIVABLE",
@@ -281,6 +281,11 @@ class LaneGraph:
     def lanes_of(self, road: str) -> tuple[Lane, ...]:
         """Lanes of one road, by section and then from left to right."""
         return self._by_road.get(road, ())
+
+    @property
+    def projection(self) -> str:
+        """The projection line for an OpenDRIVE header: the anchor's, else the one the map was read with, else empty."""
+        return geo_reference(self.anchor) if self.anchor is not None else self.geo_reference
 
     @cached_property
     def _by_road(self) -> dict[str, tuple[Lane, ...]]:

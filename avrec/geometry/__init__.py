@@ -5,6 +5,7 @@ from avrec.geometry.fisheye import OpenCVFisheyeCamera
 from avrec.geometry.ftheta import ANGLE_TO_PIXELDIST, PIXELDIST_TO_ANGLE, FThetaCamera
 from avrec.geometry.geodesy import (
     Anchor,
+    anchor_of_geo_reference,
     anchor_on_ellipsoid,
     ecef_from_world,
     geo_reference,
@@ -43,6 +44,7 @@ __all__ = [
     "Shutter",
     "ShutterDirection",
     "Trajectory",
+    "anchor_of_geo_reference",
     "anchor_on_ellipsoid",
     "apply",
     "camera_from_dict",

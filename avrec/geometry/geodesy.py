@@ -7,6 +7,7 @@ and heights stay heights, as OpenDRIVE files want it; `ecef_from_world` is the f
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ from avrec.geometry.transforms import transform_from
 
 __all__ = [
     "Anchor",
+    "anchor_of_geo_reference",
     "anchor_on_ellipsoid",
     "ecef_from_world",
     "geo_reference",
@@ -27,6 +29,9 @@ __all__ = [
 ]
 
 Float64 = NDArray[np.float64]
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_LONGEST_REFERENCE = 2000
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,24 @@ def geo_reference(anchor: Anchor) -> str:
         f"+proj=tmerc +lat_0={_decimal(anchor.latitude_deg)} +lon_0={_decimal(anchor.longitude_deg)} "
         "+k=1 +x_0=0 +y_0=0 x+=alt_00 +datum=WGS84 +units=m +no_defs"
     )
+
+
+def anchor_of_geo_reference(text: str) -> Anchor | None:
+    """The anchor of a projection whose origin lies at x = y = 0; ``None`` for all others (UTM, for example).
+
+    Lines that only give ``+lat_0`` and ``+lon_0``, as CARLA's towns do, count as a transverse Mercator there.
+    """
+    values = dict(re.findall(rf"(?:^|\s)\+([a-z]+_?0?)=({_NUMBER}|\S+)", text[:_LONGEST_REFERENCE]))
+    if values.get("proj", "tmerc") != "tmerc":
+        return None
+    try:
+        if any(abs(float(values.get(key, "0"))) > 1e-9 for key in ("x_0", "y_0")):
+            return None
+        if not 0.999999 <= float(values.get("k") or values.get("k_0") or "1") <= 1.000001:
+            return None
+        return Anchor(float(values["lat_0"]), float(values["lon_0"]))
+    except (KeyError, ValueError, DataError):
+        return None
 
 
 def anchor_on_ellipsoid(anchor: Anchor) -> Anchor:

@@ -2,7 +2,6 @@
 
 from avrec.maps.assign_roads import assign_roads
 from avrec.maps.check import check_map, check_opendrive
-from avrec.maps.geo_reference import anchor_of_geo_reference, geo_reference
 from avrec.maps.read_opendrive import read_opendrive
 from avrec.maps.routes import Route, shortest_route
 from avrec.maps.street_map import read_street_map
@@ -10,11 +9,9 @@ from avrec.maps.write_opendrive import write_opendrive
 
 __all__ = [
     "Route",
-    "anchor_of_geo_reference",
     "assign_roads",
     "check_map",
     "check_opendrive",
-    "geo_reference",
     "read_opendrive",
     "read_street_map",
     "shortest_route",

@@ -9,7 +9,6 @@ import numpy as np
 
 from avrec.drive.finding import Finding
 from avrec.drive.lane_graph import Lane, LaneGraph
-from avrec.maps.geo_reference import geo_reference_of
 from avrec.maps.read_opendrive import read_opendrive
 from avrec.maps.write_links import link_roads
 
@@ -173,7 +172,7 @@ def _controls(graph: LaneGraph) -> Iterator[Finding]:
 
 
 def _projection(graph: LaneGraph) -> Iterator[Finding]:
-    text = geo_reference_of(graph)
+    text = graph.projection
     if not text:
         remedy = "Give the map an anchor; CARLA takes latitude 42, longitude 2 otherwise."
         yield Finding("note", "no projection", "header", remedy)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from avrec.drive.lane_graph import Controller, Junction, Lane, LaneGraph, LaneMark, Neighbor, Road
 from avrec.errors import DataError
-from avrec.maps.geo_reference import anchor_of_geo_reference
+from avrec.geometry import anchor_of_geo_reference
 from avrec.maps.read_links import LaneKey, successors_of
 from avrec.maps.read_signals import read_crosswalks, read_signals
 from avrec.maps.sample_road import SampledLane, lane_ids, marks_along, sample_section

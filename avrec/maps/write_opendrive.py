@@ -13,7 +13,6 @@ from avrec.drive.lane_graph import LaneGraph, LaneMark
 from avrec.errors import DataError, OutputError
 from avrec.maps.assign_roads import assign_roads
 from avrec.maps.cubics import Cubics
-from avrec.maps.geo_reference import geo_reference_of
 from avrec.maps.lay_out import LaneLayout, RoadLayout, SectionLayout, lay_out
 from avrec.maps.numbers import Numbers, file_numbers
 from avrec.maps.reference_line import Arc, Line, ParamPoly3, Spiral
@@ -61,7 +60,7 @@ def write_opendrive(
         path: file to write; the content is returned in any case.
         tolerance_m: how far a lane's border may be from the graph's, metres.
         version: of the standard.
-        height_offset_m: added to all heights. The anchor's altitude cannot be written (see `avrec.maps.geo_reference`);
+        height_offset_m: added to all heights. The anchor's altitude cannot be written (see `avrec.geometry.geo_reference`);
             this turns heights above the anchor into heights above the ellipsoid.
 
     Raises:
@@ -106,7 +105,7 @@ def _header(root: Element, graph: LaneGraph, layouts: Mapping[str, RoadLayout], 
         root, "header", revMajor=major, revMinor=minor, name=graph.name, version="1", vendor="avrec",
         north=points[:, 1].max(), south=points[:, 1].min(), east=points[:, 0].max(), west=points[:, 0].min(),
     )  # fmt: skip
-    projection = geo_reference_of(graph)
+    projection = graph.projection
     if projection:
         add(header, "geoReference").text = etree.CDATA(projection)
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS, Proj
 
-from avrec.geometry import Anchor, local_from_geodetic
-from avrec.maps import anchor_of_geo_reference, geo_reference
+from avrec.geometry import Anchor, anchor_of_geo_reference, geo_reference, local_from_geodetic
 
 PLACES = st.builds(Anchor, st.floats(-80, 80), st.floats(-180, 180), st.just(0.0))
 
@@ -70,7 +69,7 @@ def test_proj_projects_like_the_local_frame(anchor: Anchor) -> None:
 
 def test_it_is_spelled_as_specified() -> None:
     assert geo_reference(Anchor(48.0, 11.5, 520.0)) == (
-        "+proj=tmerc +lat_0=48.0 +lon_0=11.5 +k=1 +x_0=0 +y_0=0 x+=alt_00 +datum=WGS84 +units=m +no_defs"
+        "+proj=tmerc +lat_0=48 +lon_0=11.5 +k=1 +x_0=0 +y_0=0 x+=alt_00 +datum=WGS84 +units=m +no_defs"
     )
 
 
