@@ -18,7 +18,7 @@ _KNOWN = {
 }  # fmt: skip
 _KNOWN_ENDINGS = (".nurec", ".usda", ".usdc", ".usd")
 _REASONS = {
-    "checkpoint.ckpt": "checkpoint.ckpt was left out, since pickles can run code; actors or sky only in it are missing.",
+    "checkpoint.ckpt": "checkpoint.ckpt was left out, since pickles can run code; actors or sky only in it are lost.",
     "parsed_config.yaml": "parsed_config.yaml was left out: it is the configuration of the tool that made the scene.",
     "clipgt": "The map tables in clipgt/ were left out: their layout is not public; give an OpenDRIVE map with --map.",
     "map_data": "The map tables in map_data/ were left out: their layout is not public; use --map.",

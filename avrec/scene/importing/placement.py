@@ -92,7 +92,8 @@ def anchor_at(ecef_m: Float64) -> Anchor:
     cart = Transformer.from_pipeline(
         "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step +proj=cart +ellps=WGS84"
     )
-    longitude, latitude, altitude = cart.transform(*(float(value) for value in ecef_m), direction="INVERSE")
+    x, y, z = (float(value) for value in ecef_m)
+    longitude, latitude, altitude = cart.transform(x, y, z, direction="INVERSE")
     # What a matrix of float64 loses is below a micrometre: heights of 1e-9 m would be noise.
     return Anchor(latitude, longitude, round(altitude, 6) + 0.0)
 
