@@ -74,12 +74,12 @@ def refuse_taken_name(target: Target) -> None:
 @contextlib.contextmanager
 def plainly(doing: str) -> Iterator[None]:
     """FiftyOne's remarks go to stderr, its database's errors become ours."""
-    driver = require("pymongo.errors", "fiftyone")
+    driver, documents = require("pymongo.errors", "fiftyone"), require("mongoengine.errors", "fiftyone")
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
-    except (driver.PyMongoError, ConnectionError) as error:
+    except (driver.PyMongoError, documents.DoesNotExist, ConnectionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise OutputError(
-            f"FiftyOne's database could not {doing} ({reason}). Check that it runs and has disk space."
+            f"FiftyOne's database could not {doing} ({reason}). Check that it runs, has disk space and is left alone."
         ) from error

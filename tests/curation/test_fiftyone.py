@@ -37,7 +37,13 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def fo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """FiftyOne with a database of its own and nobody to talk to but this machine."""
+    """FiftyOne with a database of its own and nobody to talk to but this machine.
+
+    By itself FiftyOne joins any database of this user that runs already, whatever FIFTYONE_DATABASE_DIR says.
+    """
+    folder = tmp_path_factory.mktemp("database")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     connect = socket.socket.connect
 
     def connect_here(self: socket.socket, address: Any) -> None:
@@ -46,12 +52,35 @@ def fo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         connect(self, address)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIFTYONE_DATABASE_DIR", str(tmp_path_factory.mktemp("database")))
+        patch.setenv("FIFTYONE_DATABASE_URI", f"mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=30000")
         patch.setenv("FIFTYONE_DO_NOT_TRACK", "true")
         patch.setattr(socket.socket, "connect", connect_here)
-        from avrec.curation.database import connected
+        from fiftyone.core.service import DatabaseService
 
-        yield connected()
+        try:
+            server = DatabaseService.find_mongod()
+        except Exception as error:
+            pytest.skip(f"FiftyOne's database is not installed ({error})")
+        where = [
+            "--dbpath",
+            str(folder),
+            "--logpath",
+            str(folder / "log"),
+            "--port",
+            str(port),
+            "--bind_ip",
+            "127.0.0.1",
+        ]
+        running = subprocess.Popen([server, *where, "--nounixsocket"], stdout=subprocess.DEVNULL)
+        try:
+            from avrec.curation.database import connected
+
+            fiftyone = connected()
+            assert f":{port}/" in fiftyone.config.database_uri, "the tests must not touch a person's datasets"
+            yield fiftyone
+        finally:
+            running.terminate()
+            running.wait(timeout=30)
 
 
 @pytest.fixture(autouse=True)
@@ -262,12 +291,27 @@ def test_a_failed_run_leaves_all_as_it_was(
         assert all(Path(path).is_file() for path in dataset.select_group_slices(media_type="image").values("filepath"))
 
 
+def test_a_dataset_deleted_meanwhile_is_said(fo: Any, made: tuple[Scene, Drive, Evaluation], tmp_path: Path) -> None:
+    scene, drive, evaluation = made
+    frames = list(drive.frames["front"])
+
+    def delete_all() -> np.ndarray:
+        for name in fo.list_datasets():
+            fo.core.odm.get_db_conn().datasets.delete_many({"name": name})
+        return drive.frames["front"][-1].image()
+
+    frames[-1] = replace(frames[-1], load=delete_all)
+    drive_then = replace(drive, frames={**drive.frames, "front": tuple(frames)})
+    with pytest.raises(OutputError, match="database could not"):
+        curate(scene, drive_then, evaluation, Target("tiny", tmp_path / "out"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_database_that_does_not_answer_is_said(tmp_path: Path) -> None:
     words = ["evaluate", str(tmp_path / "s.usdz"), str(tmp_path), "--fiftyone", "street"]
     silent = {"FIFTYONE_DATABASE_URI": "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=300", "PYTHONPATH": os.getcwd()}
-    environment = {name: value for name, value in os.environ.items() if name != "FIFTYONE_PRIVATE_DATABASE_PORT"}
     run = subprocess.run(
-        [sys.executable, "-m", "avrec.cli", *words], env={**environment, **silent}, capture_output=True, text=True
+        [sys.executable, "-m", "avrec.cli", *words], env={**os.environ, **silent}, capture_output=True, text=True
     )
     assert run.returncode == 2
     assert "database does not answer" in run.stderr
