@@ -29,7 +29,7 @@ class Wheel:
     Attributes:
         position: of its centre in the vehicle's frame, metres.
         radius_m: unloaded.
-        friction: CARLA's number; 3.5 is a tyre on dry asphalt (see `FRICTION_SCALE` in the fleet).
+        friction: CARLA's number; 3.5 is usual (see `FRICTION_SCALE` in the fleet).
         damping_rate: of its free spin, kg m²/s.
         max_steer_deg: 0 where it does not steer.
         max_brake_nm, max_handbrake_nm: torques.

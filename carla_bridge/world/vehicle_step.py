@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from carla_bridge.world.driving import drive
+from carla_bridge.world.driving import Plane, drive
 from carla_bridge.world.fleet import Fleet
 from carla_bridge.world.ground import Ground
 from carla_bridge.world.motion import Float64
@@ -13,6 +13,7 @@ __all__ = ["step_vehicles"]
 
 STICK_M = 0.1
 """A wheel on the ground follows it down by up to this in a step; deeper drops are flown."""
+FULL_TURN = 2 * np.pi
 
 
 def step_vehicles(fleet: Fleet, motion: Float64, ground: Ground, gravity: float, dt: float, steps: int) -> None:
@@ -20,58 +21,49 @@ def step_vehicles(fleet: Fleet, motion: Float64, ground: Ground, gravity: float,
     if not fleet.count:
         return
     row, p = fleet.row, fleet.p
-    before = motion[row]
-    x, y, z, _, _, yaw, vx, vy, vz, _, _, turn, *_ = np.ascontiguousarray(before.T)
-    moving = p["moving"]
-    weight = p["weight"] * gravity
-    grip = fleet.grip
+    before = motion[row].T
+    x, y, z, roll, pitch, yaw, vx, vy, vz, _, _, turn = before[:12]
+    pull = p["weight"] * gravity
     cos, sin = np.cos(yaw), np.sin(yaw)
-    downhill = (
-        -weight
-        * grip
-        * np.stack([fleet.slope[0] * cos + fleet.slope[1] * sin, fleet.slope[1] * cos - fleet.slope[0] * sin])
-    )
     if fleet.pushed:
-        vx = vx + fleet.push[0] / p["mass"] * dt
-        vy = vy + fleet.push[1] / p["mass"] * dt
+        vx, vy, vz = (v + force / p["mass"] * dt for v, force in zip((vx, vy, vz), fleet.push[:3], strict=True))
         turn = turn + fleet.push[3] / p["yaw_inertia"] * dt
-        vz = vz + fleet.push[2] / p["mass"] * dt
         fleet.push[:] = 0.0
         fleet.pushed = False
-    forward, left = vx * cos + vy * sin, vy * cos - vx * sin
-    part = dt / steps
-    cruising = bool(fleet.cruising.any())
-    for _ in range(steps):
-        forward, left, turn = drive(fleet, forward, left, turn, downhill, grip, weight, part)
-        if cruising:
-            forward = np.where(fleet.cruising > 0.0, fleet.cruise[0], forward)
-            left = np.where(fleet.cruising > 0.0, fleet.cruise[1], left)
-        yaw = yaw + turn * (part * moving)
-        cos, sin = np.cos(yaw), np.sin(yaw)
-        vx, vy = forward * cos - left * sin, forward * sin + left * cos
-        x = x + vx * (part * moving)
-        y = y + vy * (part * moving)
+    plane = Plane(x, y, yaw, vx * cos + vy * sin, vy * cos - vx * sin, turn, cos, sin)
+    pressed = pull * fleet.grip
+    along, across = fleet.slope
+    drive(
+        fleet,
+        plane,
+        (-pressed * (along * cos + across * sin), -pressed * (across * cos - along * sin)),
+        pressed,
+        dt,
+        steps,
+    )
+    cos, sin, x, y = plane.cos, plane.sin, plane.x, plane.y
+    vx, vy = plane.forward * cos - plane.left * sin, plane.forward * sin + plane.left * cos
 
     under = ground.at(x, y, z)
-    fleet.slope[0], fleet.slope[1] = under.slope_x, under.slope_y
+    along, across = fleet.slope[:] = under.slope_x, under.slope_y
     fleet.lane[:] = under.lane
-    falling = vz - weight * dt
+    falling = vz - pull * dt
     fallen = z + falling * dt
-    landed = (fallen <= under.z + STICK_M * grip) & (weight > 0.0)
-    z = np.where(landed, under.z, fallen)
-    vz = np.where(landed, under.slope_x * vx + under.slope_y * vy, falling)
+    landed = (fallen <= under.z + STICK_M * fleet.grip) & (pull > 0.0)
     fleet.grip[:] = landed
-    pitch = np.where(landed, -np.arctan(under.slope_x * cos + under.slope_y * sin), before[:, 4])
-    roll = np.where(landed, np.arctan(under.slope_y * cos - under.slope_x * sin), before[:, 3])
-
-    after = np.empty_like(before)
+    if landed.all():
+        z, vz = under.z, along * vx + across * vy
+        pitch, roll = -np.arctan(along * cos + across * sin), np.arctan(across * cos - along * sin)
+    else:
+        z = np.where(landed, under.z, fallen)
+        vz = np.where(landed, along * vx + across * vy, falling)
+        pitch = np.where(landed, -np.arctan(along * cos + across * sin), pitch)
+        roll = np.where(landed, np.arctan(across * cos - along * sin), roll)
+    yaw = plane.yaw - FULL_TURN * np.rint(plane.yaw / FULL_TURN)
     still = np.zeros_like(x)
-    for column, values in enumerate(
-        (x, y, z, roll, pitch, _wrapped(yaw), vx, vy, vz, still, still, turn, still, still, still)
-    ):
-        after[:, column] = values
-    motion[row] = np.where(moving[:, None] > 0.0, after, before)
-
-
-def _wrapped(angle: Float64) -> Float64:
-    return angle - 2 * np.pi * np.round(angle / (2 * np.pi))
+    after = np.array([x, y, z, roll, pitch, yaw, vx, vy, vz, still, still, plane.turn])
+    moving = p["moving"] > 0.0
+    if moving.all():
+        motion[row, :12] = after.T
+    else:
+        motion[row, :12] = np.where(moving, after, before[:12]).T

@@ -25,7 +25,7 @@ from carla_bridge.world.walking import Gait, walk
 __all__ = ["World"]
 
 GRAVITY_MPS2 = 9.81
-LONGEST_STEP_S = 0.02
+LONGEST_STEP_S = 0.025
 """Vehicles are stepped at least this finely, whatever the world's step."""
 
 
