@@ -1,9 +1,9 @@
 """Broken files against every reader of foreign Gaussians, rigs, tracks and maps: ``python -m bench.fuzz_foreign``.
 
-What of a rig, of tracks or a map is accepted is also saved as a scene and opened again. Each case is read in a worker process under a memory limit. A case passes when it is read or refused with one
-`AvrecError` of one line, in time; anything else (another exception, a crash, a hang, an arithmetic warning) is printed
-with its number, which makes the same bytes again (``--kind K --first N --cases 1 --keep DIR``). Exit code 1 if any
-failed.
+What is accepted of a rig, of tracks or of a map is also saved as a scene and opened again. Each case is read in a
+worker process under a memory limit. A case passes when it is read or refused with one `AvrecError` of one line, in
+time; anything else (another exception, a crash, a hang, an arithmetic warning) is printed with its number, which
+makes the same bytes again (``--kind K --first N --cases 1 --keep DIR``). Exit code 1 if any failed.
 """
 
 from __future__ import annotations

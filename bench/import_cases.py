@@ -110,7 +110,7 @@ def _document(document: Any, rng: random.Random) -> bytes:
             del holder[key]
         elif action == 1 and isinstance(holder[key], list):
             holder[key] = holder[key] * rng.choice((0, 2, 50))
-        elif action == 2 and isinstance(holder[key], int | float):
+        elif action == 2 and isinstance(holder[key], int | float) and abs(holder[key]) < 1e30:
             holder[key] = holder[key] * rng.choice((-1, 0, 1e3, 1e12, 1e-12))
         elif action == 3:
             deep: Any = 1

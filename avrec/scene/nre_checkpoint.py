@@ -2,6 +2,10 @@
 
 Written with `torch.save`; it holds tensors, texts and numbers only and loads with ``weights_only=True``. Positions of
 the world's layers are centred like the NuRec volume's (`world_to_nre`), those of actors are in their box's frame.
+
+What a viewer hands to a rasteriser as it is (places, rotations, sizes, densities, the constant colour) is float32. The
+higher harmonics, three quarters of all values, are float16 like the volume's: they are joined with the constant one
+first, which makes them float32 again. So is the sky. Harmonics that are all zero take one stored value.
 """
 
 from __future__ import annotations
@@ -17,6 +21,9 @@ from avrec.scene.package_writer import Buffer, MemberStream, PackageWriter
 from avrec.scene.scene import Scene
 
 __all__ = ["write_nre_checkpoint"]
+
+_ROWS = 1 << 16
+_HALF_MAX = float(np.finfo(np.float16).max)
 
 
 def write_nre_checkpoint(package: PackageWriter, name: str, scene: Scene, center: NDArray[np.float64]) -> None:
@@ -45,8 +52,8 @@ def write_nre_checkpoint(package: PackageWriter, name: str, scene: Scene, center
         cuboids = np.repeat(np.arange(len(clouds), dtype=np.int32), [len(cloud) for cloud in clouds])
         state[_key("dynamic_rigids", "gaussian_cuboid_ids")] = cuboids
     if scene.sky is not None:
-        state["model.background.textures"] = scene.sky[None]
-    tensors = {key: torch.from_numpy(np.require(value, requirements=("C", "W"))) for key, value in state.items()}
+        state["model.background.textures"] = _half(scene.sky[None])
+    tensors = {key: _tensor(value) for key, value in state.items()}
     first, last = scene.ego.span_us
     ids: dict[str, list[str]] = {layer: [] for layer in layers} | (
         {"dynamic_rigids": list(scene.actors)} if scene.actors else {}
@@ -92,10 +99,33 @@ def _key(layer: str, tensor: str) -> str:
     return f"model.gaussians_nodes.{layer}.{tensor}"
 
 
+def _tensor(values: NDArray[Any]) -> Any:
+    """A tensor that shares the memory; one value that stands for all is stored as one."""
+    import torch
+
+    if values.ndim and values.size and not any(values.strides):
+        return torch.full((1,), float(values.flat[0]), dtype=torch.float16).expand(values.shape)
+    return torch.from_numpy(np.require(values, requirements=("C", "W")))
+
+
+def _specular(cloud: Gaussians) -> NDArray[np.float16]:
+    """[N, 45] of bands 1 to 3, zero where the cloud has none."""
+    n, columns = len(cloud), cloud.packed.shape[1] - 14
+    if not columns:
+        return np.broadcast_to(np.float16(0), (n, 3 * SPECULAR_COEFFICIENTS))
+    specular = np.zeros((n, 3 * SPECULAR_COEFFICIENTS), np.float16)
+    for start in range(0, n, _ROWS):
+        specular[start : start + _ROWS, :columns] = _half(cloud.packed[start : start + _ROWS, 14:])
+    return specular
+
+
+def _half(values: NDArray[np.float32]) -> NDArray[np.float16]:
+    """To half precision; beyond its range the nearest half instead of infinity."""
+    return np.clip(values, -_HALF_MAX, _HALF_MAX).astype(np.float16)
+
+
 def _add_layer(state: dict[str, Any], layer: str, cloud: Gaussians, center: NDArray[np.float64]) -> None:
     n = len(cloud)
-    specular = np.zeros((n, 3 * SPECULAR_COEFFICIENTS), np.float32)
-    specular[:, : cloud.packed.shape[1] - 14] = cloud.packed[:, 14:]
     tensors = {
         "positions": (cloud.means - center).astype(np.float32),
         "rotations": cloud.quaternions,
@@ -103,7 +133,7 @@ def _add_layer(state: dict[str, Any], layer: str, cloud: Gaussians, center: NDAr
         "densities": cloud.packed[:, 10:11],
         "extra_signal": np.zeros((n, 0), np.float32),
         "features_albedo": cloud.sh[:, :1],
-        "features_specular": specular,
+        "features_specular": _specular(cloud),
         "n_active_features": np.array(active_sh_degree(cloud), np.int64),
     }
     state.update({_key(layer, tensor): values for tensor, values in tensors.items()})

@@ -127,7 +127,7 @@ class Scene:
             path: must end in ``.usdz``; its base name becomes the scene id that simulators see.
             overwrite: replace an existing file.
             checkpoint: also write `checkpoint.ckpt`, which only web viewers of NuRec checkpoints read and which takes a
-                third to a half of the file.
+                quarter to nearly a half of the file.
 
         Raises:
             OutputError: the file exists, cannot be written, or would exceed 4 GiB.

@@ -167,8 +167,13 @@ def test_checkpoint_loads_without_trust(members: dict[str, bytes], package: Path
         packed = (np.concatenate([c.packed for c in scene.actors.values()]) if cloud is None else cloud.packed).copy()
         packed[:, :3] = packed[:, :3].astype(np.float64) - shift
         columns = [state[prefix + key].numpy() for key in ("positions", "rotations", "scales", "densities")]
-        columns += [state[prefix + "features_albedo"].numpy()[:, 0], state[prefix + "features_specular"].numpy()]
-        np.testing.assert_array_equal(np.concatenate(columns, axis=1), packed)
+        columns += [state[prefix + "features_albedo"].numpy()[:, 0]]
+        np.testing.assert_array_equal(np.concatenate(columns, axis=1), packed[:, :14])
+        specular = state[prefix + "features_specular"]
+        assert specular.dtype == torch.float16
+        np.testing.assert_array_equal(specular.numpy(), packed[:, 14:].astype(np.float16))
+        joined = torch.cat([state[prefix + "features_albedo"], specular.reshape(-1, 15, 3)], dim=1)
+        assert joined.dtype == torch.float32  # what a viewer's rasteriser takes
         assert state[prefix + "n_active_features"].shape == ()
         assert state[prefix + "n_active_features"].dtype == torch.int64
         assert state[prefix + "extra_signal"].shape == (len(packed), 0)
@@ -177,7 +182,7 @@ def test_checkpoint_loads_without_trust(members: dict[str, bytes], package: Path
     cuboids = state["model.gaussians_nodes.dynamic_rigids.gaussian_cuboid_ids"]
     assert cuboids.dtype == torch.int32
     assert cuboids.tolist() == [0] * 20 + [1] * 10
-    np.testing.assert_array_equal(state["model.background.textures"].numpy()[0], scene.sky)
+    np.testing.assert_array_equal(state["model.background.textures"].numpy()[0], scene.sky.astype(np.float16))
 
 
 @pytest.mark.parametrize(("degree", "columns"), [(0, 0), (1, 9), (2, 24)])
@@ -188,10 +193,13 @@ def test_checkpoint_of_lower_degrees_is_filled_up(tmp_path: Path, degree: int, c
         state = torch.load(io.BytesIO(archive.read("checkpoint.ckpt")), weights_only=True)["state_dict"]
     specular = state["model.gaussians_nodes.background.features_specular"].numpy()
     assert specular.shape[1] == 45
-    np.testing.assert_array_equal(specular[:, :columns], scene.static.packed[:, 14:])
+    np.testing.assert_array_equal(specular[:, :columns], scene.static.packed[:, 14:].astype(np.float16))
     assert not specular[:, columns:].any()
     assert int(state["model.gaussians_nodes.background.n_active_features"]) == (3 if degree else 0)
     assert not any("dynamic" in key or "textures" in key for key in state)
+    values = 14 * 4 + (45 * 2 if degree else 0)
+    with zipfile.ZipFile(tmp_path / "a.usdz") as archive:
+        assert archive.getinfo("checkpoint.ckpt").file_size < values * len(scene.static) + 8000
 
 
 def test_checkpoint_can_be_left_out(tmp_path: Path, scene: Scene) -> None:
