@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,7 +22,7 @@ from avrec.maps.infer.paint import Paint, paint_of, swing_of
 from avrec.maps.infer.surface import lidar_around, surface_of
 from avrec.progress import NO_PROGRESS, Progress
 
-__all__ = ["LANE_WIDTH_M", "infer_map", "inspect_road"]
+__all__ = ["LANE_WIDTH_M", "courses_of_drive", "infer_map", "inspect_road"]
 
 Float64 = NDArray[np.float64]
 
@@ -87,7 +87,7 @@ def infer_map(
     )
     roads: dict[str, Road] = {}
     lanes: dict[str, Lane] = {}
-    for course in courses_of(_driven_poses(recording), ahead_m=_AHEAD_M, behind_m=_BEHIND_M):
+    for course in courses_of_drive(recording):
         found, _, _ = inspect_road(
             recording, course, height_at, traffic=traffic, lane_width_m=lane_width_m, progress=progress
         )
@@ -95,6 +95,11 @@ def infer_map(
         roads[road.id] = road
         lanes |= members
     return LaneGraph(lanes=lanes, roads=roads, anchor=drive.anchor, name=drive.name, notes=_notes(lanes, traffic))
+
+
+def courses_of_drive(recording: Recording) -> Sequence[Course]:
+    """The stretches of road that were driven, each led on a little beyond its ends."""
+    return courses_of(_driven_poses(recording), ahead_m=_AHEAD_M, behind_m=_BEHIND_M)
 
 
 def inspect_road(
