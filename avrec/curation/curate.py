@@ -109,7 +109,7 @@ def curate(
     steps, held = _frames_by_step(scene, drive, held_out_only)
     cameras = plain_names(list(scene.cameras))
     plans: list[StepPlan] = []
-    sizes: dict[str, tuple[int, int]] = {}
+    sizes: dict[str, tuple[int, int, int]] = {}
     boxes: dict[int, tuple[Box, ...]] = {}
     progress.start("Rendering for FiftyOne", sum(len(step) for step in steps))
     done = 0
@@ -130,7 +130,7 @@ def curate(
                 for kind, picture in _pictures(scene, drive, frame, recorded, shot, kinds, backend):
                     path = picture_path(cameras[frame.camera], kind, frame.index)
                     write_png(folder / path, picture)
-                    sizes[path] = (picture.shape[1], picture.shape[0])
+                    sizes[path] = (picture.shape[1], picture.shape[0], (folder / path).stat().st_size)
                 done += 1
                 progress.update(done, psnr=score.psnr)
             plan = plan_step(index, rows, kinds, cameras, start_us=scene.span_us[0])

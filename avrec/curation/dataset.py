@@ -39,7 +39,7 @@ class Draft:
         folder: Path,
         steps: Sequence[StepPlan],
         slices: Sequence[str],
-        sizes: Mapping[str, tuple[int, int]],
+        sizes: Mapping[str, tuple[int, int, int]],
         boxes: Mapping[int, Sequence[Box]],
         info: Mapping[str, Any],
     ) -> None:
@@ -49,7 +49,7 @@ class Draft:
             folder: where their files will be, absolute.
             steps: the groups.
             slices: names of the pictures' slices; the first is the one the App opens with.
-            sizes: width and height of each picture by its path.
+            sizes: width, height and bytes of each picture by its path.
             boxes: actors' boxes by position of the step.
             info: what to know about the dataset as a whole.
 
@@ -159,8 +159,8 @@ def write_scene_file(path: Path, nodes: Sequence[Node], look_from: Triple, look_
         raise OutputError(f"Cannot write {path}: {error}. Check the free space and the permissions.") from error
 
 
-def _png(fo: ModuleType, width: int, height: int) -> Any:
-    return fo.ImageMetadata(mime_type="image/png", width=width, height=height, num_channels=3)
+def _png(fo: ModuleType, width: int, height: int, size_bytes: int) -> Any:
+    return fo.ImageMetadata(size_bytes=size_bytes, mime_type="image/png", width=width, height=height, num_channels=3)
 
 
 def _detections(fo: ModuleType, boxes: Sequence[Box], instances: dict[str, Any]) -> Any:

@@ -156,6 +156,7 @@ def test_written_and_loaded_back(fo: Any, made: tuple[Scene, Drive, Evaluation],
             assert scene.frames[sample.camera][sample.frame_index] == sample.timestamp_us
             picture = cv2.imread(sample.filepath)[..., ::-1]
             assert (sample.metadata.width, sample.metadata.height) == (48, 32) == picture.shape[1::-1]
+            assert sample.metadata.size_bytes == Path(sample.filepath).stat().st_size
             if sample.kind == "novel":
                 assert (sample.psnr, sample.left_m) == (None, 1.5)
                 continue
