@@ -50,7 +50,7 @@ class ReconstructionConfig:
         refine_poses: correct ego poses and extrinsics.
         pose_from: pose correction starts at this fraction.
         pose_every: steps from one with pose gradients, which cost a sixth of a step, to the next.
-        pose_rate: learning rate in radians (and metres x 5) at full speed.
+        pose_rate: learning rate in radians (and metres x 5) at full speed; of ego poses no more than is unsure.
         pose_smoothness: weight of the correction's second difference in time.
         appearance: learn a colour correction per camera.
         model_shutter: False ignores the rolling shutter (to measure what modelling it is worth).

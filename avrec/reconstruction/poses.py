@@ -107,13 +107,16 @@ class PoseCorrection:
         pose = rig @ ego @ self.rig_from_camera(camera)
         return PoseStep(pose[:, :3, :3], pose[:, :3, 3], low, share, rig, ego, camera)
 
-    def descend(self, step: PoseStep, lines: NDArray[np.float32], rate: float) -> None:
+    def descend(
+        self, step: PoseStep, lines: NDArray[np.float32], rate: float, *, mounting_rate: float | None = None
+    ) -> None:
         """One Adam step on the knots and the mounting behind a picture.
 
         Args:
             step: what `pose` gave.
             lines: float32 [L, 12], dL/d rotation (9) and dL/d origin (3) of each line.
-            rate: learning rate in radians.
+            rate: learning rate in radians, of the ego's pose.
+            mounting_rate: of the mounting; a third of the ego's by default.
         """
         v_rotation, v_origin = lines[:, :9].reshape(-1, 3, 3).astype(np.float64), lines[:, 9:].astype(np.float64)
         rig_rotation = step.rig[:, :3, :3]
@@ -143,7 +146,8 @@ class PoseCorrection:
         offset = self.offsets[step.camera]
         # Mountings are known better than poses: a pull to the recorded ones also fixes what both could explain.
         pull = 1e-2 * offset * np.r_[np.ones(3), np.full(3, 1 / METRES_PER_RADIAN**2)]
-        self._adam(f"camera:{step.camera}", offset, np.r_[twist, shift] + pull, None, 0.3 * rate)
+        mounting_rate = 0.3 * rate if mounting_rate is None else mounting_rate
+        self._adam(f"camera:{step.camera}", offset, np.r_[twist, shift] + pull, None, mounting_rate)
         self._centre_mountings()
 
     def _centre_mountings(self) -> None:

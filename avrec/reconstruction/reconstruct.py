@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import platform
 import signal
 import threading
@@ -54,6 +55,7 @@ Bool = NDArray[np.bool_]
 Observer = Callable[[float, Callable[[], Scene]], None]
 
 REPORT_EVERY_S = 0.5
+_LEAST_UNCERTAINTY_RAD = 5e-5
 
 
 def reconstruct(
@@ -156,6 +158,7 @@ def reconstruct(
         depths=depths,
         config=config,
         rng=np.random.default_rng(seed),
+        pose_uncertainty_rad=max(alignment.uncertainty_rad, _LEAST_UNCERTAINTY_RAD) if alignment else math.inf,
         rasterizer=_rasterizer(device),
     )
     if stored is not None:

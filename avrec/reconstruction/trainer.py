@@ -6,6 +6,7 @@ pose, and moves each with Adam. What changes over time is a function of the frac
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -67,6 +68,7 @@ class Trainer:
         rng: source of all draws.
         iteration: steps taken.
         spent_s: seconds spent in steps, over all sessions.
+        pose_uncertainty_rad: how far off poses may be at the start; steps much larger only shake those that are settled.
         rasterizer: what renders; poses are only refined where it has gradients of them.
     """
 
@@ -79,6 +81,7 @@ class Trainer:
     spent_s: float = 0.0
     queue: list[int] = field(default_factory=list)
     depths: Mapping[tuple[str, int], PictureDepth] = field(default_factory=dict)
+    pose_uncertainty_rad: float = math.inf
     rasterizer: NativeRasterizer | AutogradRasterizer = field(default_factory=NativeRasterizer)
 
     def __post_init__(self) -> None:
@@ -220,7 +223,10 @@ class Trainer:
     def _refine_pose(self, pose: PoseStep, lines: Float32, progress: float) -> None:
         config = self.config
         warm = min((progress - config.pose_from) / 0.05, 1.0)
-        self.poses.descend(pose, lines, config.pose_rate * warm * config.decay**progress)
+        speed = warm * config.decay**progress
+        # Keypoints settle the poses among each other, a wrong mounting only in part.
+        ego_rate = min(config.pose_rate, self.pose_uncertainty_rad)
+        self.poses.descend(pose, lines, ego_rate * speed, mounting_rate=0.3 * config.pose_rate * speed)
 
 
 def _psnr(rgb: Float32, seen: PictureAtSize, color: NDArray[np.float64]) -> float:

@@ -376,3 +376,13 @@ def test_beyond_belief(
         found = alignment.align_poses(recorded, {}, [])
     assert not found.ego.any()
     assert "too far" in caplog.text
+
+
+def test_uncertainty_by_hand() -> None:
+    """400 keypoints in 4 poses, each half a pixel of 2 mrad off: 1 mrad over the root of 100."""
+    knots_us = np.arange(4, dtype=np.int64)
+    found = alignment.PoseAlignment(
+        knots_us, np.zeros((4, 6)), {}, points=60, observations=400, after_px=0.5, radians_per_px=2e-3
+    )
+    assert found.uncertainty_rad == pytest.approx(1e-4)
+    assert alignment.PoseAlignment(knots_us, np.zeros((4, 6)), {}).uncertainty_rad == float("inf")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -48,6 +49,7 @@ class PoseAlignment:
         observations: how many keypoints.
         before_px: median angle between keypoints and their points with the recorded poses, in working pixels.
         after_px: the same with the corrected poses.
+        radians_per_px: median size of a working pixel.
         keypoints: all that was matched in the last round.
     """
 
@@ -58,7 +60,15 @@ class PoseAlignment:
     observations: int = 0
     before_px: float = float("nan")
     after_px: float = float("nan")
+    radians_per_px: float = float("nan")
     keypoints: Keypoints | None = None
+
+    @property
+    def uncertainty_rad(self) -> float:
+        """How far off a corrected pose may still be: the miss of one keypoint over the root of how many a pose has."""
+        if not self.points:
+            return float("inf")
+        return self.after_px * self.radians_per_px / math.sqrt(max(1.0, self.observations / len(self.knots_us)))
 
 
 def align_poses(
@@ -123,6 +133,7 @@ def align_poses(
         observations=len(sightings),
         before_px=verdict.before_px,
         after_px=verdict.after_px if verdict.better else verdict.before_px,
+        radians_per_px=float(1 / np.median(sightings.focal_px)),
         keypoints=replace(keypoints, features=_bare(reaim(features, _aimed(chosen, drive, kept)))),
     )
 
