@@ -23,7 +23,7 @@ from avrec.scene.importing.left_out import left_out, origin
 from avrec.scene.importing.members import Source
 from avrec.scene.importing.placeholder import PLACEHOLDER_CAMERA, placeholder_rig
 from avrec.scene.importing.placement import moved_mesh, placed_on_earth, world_from_file
-from avrec.scene.importing.rig import RigPart, read_rig
+from avrec.scene.importing.rig import RigPart, printable, read_rig
 from avrec.scene.importing.tracks import read_tracks
 from avrec.scene.rig_json import PLACEHOLDER_ANCHOR
 from avrec.scene.scene import Scene
@@ -189,7 +189,7 @@ def _mesh(what: str, given: str | Path | None, package: Source, base: Scene | No
     except DataError as error:
         if given is not None:
             raise
-        notes.append(f"Its {_MESHES[what]} was left out: {str(error).rstrip('.')[:300]}.")
+        notes.append(f"Its {_MESHES[what]} was left out: {printable(error, 300).rstrip('.')}.")
         return None
 
 
@@ -244,8 +244,8 @@ def _map(given: str | Path | None, package: Source, notes: list[str]) -> tuple[b
         graph = read_opendrive(data)
     except AvrecError as error:
         if given is not None:
-            raise DataError(f"{name}: {error}") from error
-        notes.append(f"Its {_MAP} was left out: {str(error).rstrip('.')[:300]}.")
+            raise DataError(f"{name}: {printable(error, 400)}") from error
+        notes.append(f"Its {_MAP} was left out: {printable(error, 300).rstrip('.')}.")
         return None, None
     where = graph.anchor
     if where is None:

@@ -114,7 +114,7 @@ def _nurec(document: dict[str, Any], name: str, notes: list[str]) -> RigPart:
             if sensor.name in cameras:
                 raise DataError("another one has the same name")
         except DataError as error:
-            notes.append(f"Camera {printable(key)} was left out: {str(error).rstrip('.')[:200]}.")
+            notes.append(f"Camera {printable(key)} was left out: {printable(error, 200).rstrip('.')}.")
             continue
         cameras[sensor.name] = sensor
         if intervals is not None:
@@ -213,6 +213,6 @@ def _note_rest(path: dict[str, Any], notes: list[str]) -> None:
         notes.append("The size of the recording car (rig_bbox) was left out: scene files carry an ordinary car's.")
 
 
-def printable(value: object) -> str:
-    """A name from a file for a message: short, one line."""
-    return "".join(character if character.isprintable() else "?" for character in str(value))[:80]
+def printable(value: object, most: int = 80) -> str:
+    """A text from a file for a message: short, one line."""
+    return "".join(character if character.isprintable() else "?" for character in str(value))[:most]
