@@ -92,7 +92,7 @@ class LightGroup:
                 self.state = LightState.GREEN
             else:
                 self.state = LightState.YELLOW if self.state == LightState.GREEN else LightState.RED
-                self._show(lights)
+            self._show(lights)
             return
         for phase in self.phases:
             for index in phase:

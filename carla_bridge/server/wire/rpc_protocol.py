@@ -20,7 +20,7 @@ __all__ = ["RpcProtocol"]
 
 log = logging.getLogger(__name__)
 
-MAX_REQUEST = 256 * 2**20
+MAX_REQUEST = 128 * 2**20
 MAX_ITEMS = 2**22
 """Of one list: a texture of 2048 x 2048."""
 WAIT_S = 0.0005

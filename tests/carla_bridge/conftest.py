@@ -1,0 +1,41 @@
+"""One server for the tests of this folder, and a fresh world on it for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import carla_bridge
+from tests.carla_bridge.support import loop_map, synchronous
+
+TIMEOUT_S = 20.0
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[carla_bridge.Server]:
+    """A world on the loop map."""
+    with carla_bridge.serve(loop_map(), port=0) as running:
+        yield running
+        assert running.running, "the server died during the tests"
+
+
+@pytest.fixture(scope="session")
+def client(server: carla_bridge.Server) -> Any:
+    """The official client."""
+    carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
+    found = carla.Client(server.host, server.port)
+    found.set_timeout(TIMEOUT_S)
+    return found
+
+
+@pytest.fixture
+def world(client: Any) -> Iterator[Any]:
+    """A fresh synchronous world with steps of 0.05 s."""
+    found = client.reload_world()
+    synchronous(found)
+    yield found
+    settings = found.get_settings()
+    settings.synchronous_mode = False
+    found.apply_settings(settings)

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+from math import hypot, pi, radians, tan
+
+import numpy as np
+import pytest
+
+from avrec.drive.lane_graph import Lane
+from carla_bridge.world import RoadMap, World, read_road_map
+from carla_bridge.world.actor import Actor, ActorSpec, Kind, SpawnError
+from carla_bridge.world.ground import ground_of_lanes
+from carla_bridge.world.physics import VehicleControl, default_physics
+from carla_bridge.world.pose import Pose
+from carla_bridge.world.traffic_lights import LightState
+from carla_bridge.world.walking import Gait
+from tests.carla_bridge.support import LANE_M, LIMIT_KMH, loop_map
+
+HALF = (2.4, 1.0, 0.75)
+CAR = ActorSpec(
+    "vehicle.test", Kind.VEHICLE, HALF, (0.0, 0.0, HALF[2]), (14,), 1500.0, default_physics(HALF, 1500.0, 4)
+)
+PERSON = ActorSpec("walker.test", Kind.WALKER, (0.3, 0.3, 0.9), labels=(12,), mass_kg=75.0)
+LANE_Y = -LANE_M / 2
+STEP_S = 0.05
+
+
+@pytest.fixture(scope="module")
+def loop() -> RoadMap:
+    return read_road_map(loop_map())
+
+
+def speed(world: World, actor: Actor) -> float:
+    vx, vy, _ = world.velocity(actor)
+    return hypot(vx, vy)
+
+
+def run(world: World, seconds: float) -> None:
+    for _ in range(round(seconds / STEP_S)):
+        world.step(STEP_S)
+
+
+def test_spawn_points_stand_on_lanes_and_look_along_them(loop: RoadMap) -> None:
+    assert len(loop.spawn_points) > 20
+    for pose in loop.spawn_points:
+        index = loop.ground.at(np.array([pose.x]), np.array([pose.y]), np.array([pose.z])).lane[0]
+        lane = loop.lanes[index]
+        assert lane.kind == "driving"
+        near = int(np.argmin(np.linalg.norm(lane.center[:, :2] - (pose.x, pose.y), axis=1)))
+        ahead = lane.center[min(near + 1, len(lane.center) - 1)] - lane.center[max(near - 1, 0)]
+        assert np.cos(np.arctan2(ahead[1], ahead[0]) - pose.yaw) > 0.99
+
+
+def test_a_car_falls_onto_the_road_and_stays(loop: RoadMap) -> None:
+    world = World(loop)
+    car = world.spawn(CAR, Pose(20.0, LANE_Y, 2.0))
+    world.step(STEP_S)
+    assert world.velocity(car)[2] == pytest.approx(-9.81 * STEP_S)
+    run(world, 2.0)
+    assert world.pose(car)[:3] == pytest.approx((20.0, LANE_Y, 0.0), abs=1e-6)
+    assert world.velocity(car) == (0.0, 0.0, 0.0)
+
+
+def test_same_calls_give_the_same_bits(loop: RoadMap) -> None:
+    def history() -> bytes:
+        world = World(loop)
+        cars = [world.spawn(CAR, pose) for pose in loop.spawn_points[:8]]
+        person = world.spawn(PERSON, Pose(45.0, 0.0, 0.9))
+        world.gaits[person.id] = Gait((-1.0, 0.0, 0.0), 1.0)
+        for number, car in enumerate(cars):
+            world.control(car, VehicleControl(throttle=0.3 + number / 20, steer=0.05 * number))
+        run(world, 10.0)
+        return world.motion.tobytes()
+
+    assert history() == history()
+
+
+def test_full_throttle_and_full_brake_are_those_of_a_car(loop: RoadMap) -> None:
+    world = World(loop)
+    car = world.spawn(CAR, Pose(0.0, LANE_Y, 0.0))
+    world.control(car, VehicleControl(throttle=1.0))
+    run(world, 5.0)
+    fast = speed(world, car)
+    assert 12.0 < fast < 35.0
+    world.control(car, VehicleControl(brake=1.0))
+    start = world.pose(car).x
+    run(world, 6.0)
+    assert speed(world, car) == 0.0
+    assert 0.3 < fast**2 / (2 * (world.pose(car).x - start)) / 9.81 < 1.75  # mean deceleration over g
+    world.control(car, VehicleControl(throttle=0.5, reverse=True))
+    run(world, 2.0)
+    assert world.velocity(car)[0] < -0.5
+
+
+def test_slow_cars_drive_the_circle_of_the_kinematic_bicycle(loop: RoadMap) -> None:
+    """Radius = wheelbase / tan(wheel angle), for the middle of the rear axle."""
+    world = World(loop)
+    car = world.spawn(CAR, Pose(0.0, LANE_Y, 0.0))
+    world.control(car, VehicleControl(throttle=0.12, steer=-0.5))
+    run(world, 2.0)
+    base = 2 * HALF[0] * 0.6
+    places = []
+    for _ in range(400):
+        world.step(STEP_S)
+        x, y, _, _, _, yaw = world.pose(car)
+        places.append((x - base / 2 * np.cos(yaw), y - base / 2 * np.sin(yaw)))
+        world.motion[car.row, 6:8] *= 1.5 / max(speed(world, car), 1e-6)  # keep it slow
+    xy = np.array(places)
+    fit = np.linalg.lstsq(np.column_stack([2 * xy, np.ones(len(xy))]), (xy**2).sum(1), rcond=None)[0]
+    radius = float(np.sqrt(fit[2] + fit[0] ** 2 + fit[1] ** 2))
+    angle = float(world.fleet.s["angle"][car.slot])
+    assert angle > 0.0  # steer < 0 is to the left
+    assert radius == pytest.approx(base / tan(angle), rel=0.02)
+
+
+def test_two_cars_stop_each_other(loop: RoadMap) -> None:
+    world = World(loop)
+    left, right = world.spawn(CAR, Pose(0.0, LANE_Y, 0.0)), world.spawn(CAR, Pose(12.0, LANE_Y, 0.0, 0.0, 0.0, pi))
+    world.motion[left.row, 6] = 10.0
+    world.motion[right.row, 6] = -10.0
+    hits = []
+    for _ in range(40):
+        world.step(STEP_S)
+        hits += world.collisions
+        assert world.pose(right).x - world.pose(left).x > 2 * HALF[0] - 0.05
+    assert {(hit.actor, hit.other) for hit in hits} == {(left.id, right.id), (right.id, left.id)}
+    first = hits[0]
+    assert abs(first.impulse[0]) == pytest.approx(1500.0 * 10.0 * 1.1, rel=0.05)  # m v (1 + e), each car
+    assert speed(world, left) < 2.0
+
+
+def test_cars_stop_at_things_and_push_people(loop: RoadMap) -> None:
+    world = World(loop)
+    car = world.spawn(CAR, Pose(0.0, LANE_Y, 0.0))
+    wall = world.spawn(ActorSpec("static.prop.test", Kind.PROP, (0.5, 3.0, 1.0), (0, 0, 1.0)), Pose(20.0, LANE_Y, 0.0))
+    world.control(car, VehicleControl(throttle=1.0))
+    run(world, 6.0)
+    assert world.pose(car).x + HALF[0] <= 19.6
+    assert world.pose(wall).x == 20.0
+    person = world.spawn(PERSON, Pose(world.pose(car).x - 4.0, LANE_Y, 0.9))
+    world.control(car, VehicleControl(throttle=0.5, reverse=True))
+    run(world, 2.0)
+    assert world.pose(person).x < world.pose(car).x - HALF[0]
+
+
+def test_nothing_is_spawned_into_another_body(loop: RoadMap) -> None:
+    world = World(loop)
+    world.spawn(CAR, Pose(0.0, LANE_Y, 0.0))
+    with pytest.raises(SpawnError, match="collision"):
+        world.spawn(CAR, Pose(3.0, LANE_Y, 0.0))
+    world.spawn(CAR, Pose(6.0, LANE_Y, 0.0))
+    world.spawn(CAR, Pose(0.0, LANE_Y, 5.0))  # above it
+
+
+def test_rows_and_slots_follow_when_actors_go(loop: RoadMap) -> None:
+    world = World(loop)
+    cars = [world.spawn(CAR, pose) for pose in loop.spawn_points[:6]]
+    sensor = world.spawn(ActorSpec("sensor.test", Kind.SENSOR), Pose(1.0, 0.0, 2.0), cars[3].id)
+    before = {car.id: world.pose(car) for car in cars}
+    assert world.destroy(cars[1].id) == [cars[1].id]
+    assert world.destroy(cars[3].id) == [cars[3].id, sensor.id]
+    assert world.destroy(cars[3].id) == []
+    left = [cars[0], cars[2], cars[4], cars[5]]
+    assert [world.pose(car) for car in left] == [before[car.id] for car in left]
+    for number, car in enumerate(left):
+        world.control(car, VehicleControl(throttle=0.2 * (number + 1)))
+        assert world.fleet.row[car.slot] == car.row
+        assert world.fleet.s["throttle"][car.slot] == pytest.approx(0.2 * (number + 1))
+    run(world, 1.0)
+    assert world.fleet.count == len(left) == len(world.motion)
+
+
+def test_attached_bodies_ride_along(loop: RoadMap) -> None:
+    world = World(loop)
+    car = world.spawn(CAR, Pose(0.0, LANE_Y, 0.0, 0.0, 0.0, pi / 2))
+    camera = world.spawn(ActorSpec("sensor.test", Kind.SENSOR), Pose(1.0, 0.5, 2.0, 0.0, 0.1, 0.2), car.id)
+    world.control(car, VehicleControl(throttle=0.5))
+    run(world, 2.0)
+    at = world.pose(car)
+    assert world.pose(camera)[:3] == pytest.approx((at.x - 0.5, at.y + 1.0, at.z + 2.0), abs=1e-6)
+    assert world.pose(camera).yaw == pytest.approx(pi / 2 + 0.2, abs=1e-6)
+
+
+def test_people_walk_jump_and_stand_on_the_ground(loop: RoadMap) -> None:
+    world = World(loop)
+    person = world.spawn(PERSON, Pose(10.0, LANE_Y, 3.0))
+    run(world, 2.0)
+    assert world.pose(person).z == pytest.approx(0.9)
+    world.gaits[person.id] = Gait((0.0, 1.0, 0.0), 1.4)
+    run(world, 1.0)
+    assert world.pose(person).y == pytest.approx(LANE_Y + 1.4)
+    assert world.pose(person).yaw == pytest.approx(pi / 2)
+    world.gaits[person.id] = Gait(jump=True)
+    world.step(STEP_S)
+    world.gaits[person.id] = Gait()
+    heights = []
+    for _ in range(40):
+        world.step(STEP_S)
+        heights.append(world.pose(person).z - 0.9)
+    assert 0.5 < max(heights) < 1.2
+    assert heights[-1] == pytest.approx(0.0)
+
+
+def test_lights_take_turns_and_know_who_waits(loop: RoadMap) -> None:
+    world = World(loop)
+    first, second = world.signals.lights
+    assert first.group != second.group  # two controllers without a junction
+    car = world.spawn(CAR, Pose(80.0 - HALF[0], LANE_Y, 0.0))
+    shown = []
+    for _ in range(round(16.0 / STEP_S)):
+        world.step(STEP_S)
+        shown.append(first.state)
+    assert [state for number, state in enumerate(shown) if number == 0 or shown[number - 1] != state] == [
+        LightState.GREEN,
+        LightState.YELLOW,
+        LightState.RED,
+        LightState.GREEN,
+    ]
+    assert shown.count(LightState.YELLOW) == round(3.0 / STEP_S)
+    assert world.signals.at[car.slot] == 0
+    world.set_pose(car, Pose(60.0, LANE_Y, 0.0))
+    world.step(STEP_S)
+    assert world.signals.at[car.slot] == -1
+
+
+def test_the_map_gives_the_speed_limit(loop: RoadMap) -> None:
+    world = World(loop)
+    car = world.spawn(CAR, Pose(20.0, LANE_Y, 0.0))
+    world.step(STEP_S)
+    assert loop.limits_kmh[world.fleet.lane[car.slot]] == pytest.approx(LIMIT_KMH)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 4.0, -7.0])
+def test_the_ground_of_a_ramp_is_its_plane(degrees: float) -> None:
+    """Heights by hand: z = tan(slope) x, for a lane that climbs along x."""
+    x = np.linspace(0.0, 60.0, 7)
+    z = x * tan(radians(degrees))
+    lines = [np.stack([x, np.full(7, y), z], axis=1) for y in (0.0, 2.0, -2.0)]
+    ground = ground_of_lanes([Lane("a", *lines)])
+    rng = np.random.default_rng(0)
+    px, py = rng.uniform(0.5, 59.5, 500), rng.uniform(-1.9, 1.9, 500)
+    found = ground.at(px, py, px * tan(radians(degrees)))
+    np.testing.assert_allclose(found.z, px * tan(radians(degrees)), atol=1e-9)
+    np.testing.assert_allclose(found.slope_x, tan(radians(degrees)), atol=1e-9)
+    assert set(found.lane) == {0}
+
+
+def test_bridges_have_a_storey_of_their_own() -> None:
+    x = np.linspace(-20.0, 20.0, 5)
+    low = [np.stack([x, np.full(5, y), np.zeros(5)], axis=1) for y in (0.0, 2.0, -2.0)]
+    high = [np.stack([np.full(5, y), x, np.full(5, 6.0)], axis=1) for y in (0.0, -2.0, 2.0)]
+    ground = ground_of_lanes([Lane("low", *low), Lane("high", *high)])
+    assert ground.height(0.2, 0.3, 0.5) == pytest.approx(0.0)
+    assert ground.height(0.2, 0.3, 6.5) == pytest.approx(6.0)
+    assert ground.height(15.0, 0.3, 6.5) == pytest.approx(0.0)
+    assert ground.height(200.0, 0.3, 6.5) in (0.0, 6.0)  # off the map the nearest road goes on
