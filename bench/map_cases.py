@@ -20,6 +20,12 @@ _LEAF_PARENT = re.compile(rb"<(lane|geometry|laneSection|signal|object|connectio
 _BIG = 400_000
 
 
+class Dice(random.Random):
+    """Random numbers, and the largest number of times that something is repeated."""
+
+    largest = 10**9
+
+
 def make_seeds(folder: Path | None = None) -> tuple[bytes, ...]:
     """The map built here, and the public maps below a folder that are small enough to read thousands of times."""
     found = sorted(folder.rglob("*.xodr")) if folder is not None else []
@@ -92,9 +98,10 @@ def built_map() -> bytes:
     return f'<?xml version="1.0"?><OpenDRIVE>{header}{roads}{control}{junction}</OpenDRIVE>'.encode()
 
 
-def mutated(seeds: tuple[bytes, ...], number: int) -> tuple[str, bytes]:
-    """Kind and content of a case; the same number gives the same bytes."""
-    rng = random.Random(number)
+def mutated(seeds: tuple[bytes, ...], number: int, largest: int = Dice.largest) -> tuple[str, bytes]:
+    """Kind and content of a case; the same number gives the same bytes. Nothing is repeated more than ``largest``."""
+    rng = Dice(number)
+    rng.largest = largest
     names = list(KINDS)
     kind = names[number % len(names)]
     content = bytearray(rng.choice(seeds))
@@ -103,7 +110,7 @@ def mutated(seeds: tuple[bytes, ...], number: int) -> tuple[str, bytes]:
     return kind, bytes(content)
 
 
-def _bytes(rng: random.Random, content: bytearray) -> None:
+def _bytes(rng: Dice, content: bytearray) -> None:
     at = rng.randrange(len(content) or 1)
     choice = rng.randrange(4)
     if choice == 0 and content:
@@ -116,7 +123,7 @@ def _bytes(rng: random.Random, content: bytearray) -> None:
         del content[max(at, 200) :]
 
 
-def _value(rng: random.Random, content: bytearray, new: Callable[[bytes], bytes], share: float = 0.0) -> None:
+def _value(rng: Dice, content: bytearray, new: Callable[[bytes], bytes], share: float = 0.0) -> None:
     spans = [match.span(1) for match in _ATTRIBUTE.finditer(content)]
     if not spans:
         return
@@ -125,11 +132,11 @@ def _value(rng: random.Random, content: bytearray, new: Callable[[bytes], bytes]
         content[first:last] = new(bytes(content[first:last]))
 
 
-def _poison(rng: random.Random, content: bytearray) -> None:
+def _poison(rng: Dice, content: bytearray) -> None:
     _value(rng, content, lambda _: rng.choice(_POISON))
 
 
-def _scaled(rng: random.Random, content: bytearray) -> None:
+def _scaled(rng: Dice, content: bytearray) -> None:
     def other(old: bytes) -> bytes:
         try:
             return repr(float(old) * 10 ** rng.uniform(-8, 8) * rng.choice((-1, 1))).encode()
@@ -139,7 +146,7 @@ def _scaled(rng: random.Random, content: bytearray) -> None:
     _value(rng, content, other, rng.choice((0.0, 0.0, 0.01, 0.3)))
 
 
-def _named(rng: random.Random, content: bytearray) -> None:
+def _named(rng: Dice, content: bytearray) -> None:
     """All values of one attribute, multiplied or replaced."""
     names = [b"length", b"a", b"b", b"c", b"d", b"s", b"sOffset", b"x", b"y", b"hdg", b"curvature", b"curvEnd", b"id",
              b"from", b"to", b"t", b"dV", b"bU"]  # fmt: skip
@@ -154,7 +161,7 @@ def _named(rng: random.Random, content: bytearray) -> None:
     content[:] = re.sub(rb"\b" + name + rb'="([^"]*)"', other, bytes(content))
 
 
-def _elements(rng: random.Random, content: bytearray) -> None:
+def _elements(rng: Dice, content: bytearray) -> None:
     spans = [match.span() for match in _EMPTY.finditer(content)]
     if not spans:
         return
@@ -171,14 +178,14 @@ def _elements(rng: random.Random, content: bytearray) -> None:
         content[third:third] = piece
 
 
-def _many(rng: random.Random, content: bytearray) -> None:
+def _many(rng: Dice, content: bytearray) -> None:
     """One element some hundred thousand times, or with a rising station each time."""
     spans = [match.span() for match in _EMPTY.finditer(content)]
     if not spans:
         return
     first, last = rng.choice(spans)
     piece = bytes(content[first:last])
-    count = min(rng.choice((1000, 30_000, 300_000)), 12_000_000 // len(piece))
+    count = min(rng.choice((1000, 30_000, 300_000)), 12_000_000 // len(piece), rng.largest)
     if rng.random() < 0.5:
         content[first:last] = piece * count
         return
@@ -191,7 +198,7 @@ def _many(rng: random.Random, content: bytearray) -> None:
         content[first:last] = b"".join(pieces)
 
 
-def _parents(rng: random.Random, content: bytearray) -> None:
+def _parents(rng: Dice, content: bytearray) -> None:
     """A lane, section, geometry or signal many times, ids and stations counted up."""
     spans = [match for match in _LEAF_PARENT.finditer(content)]
     if not spans:
@@ -202,12 +209,12 @@ def _parents(rng: random.Random, content: bytearray) -> None:
     if end < 0:
         return
     piece = bytes(content[match.start() : end + len(close)])
-    count = min(rng.choice((10, 300, 20_000)), 8_000_000 // len(piece))
+    count = min(rng.choice((10, 300, 20_000)), 8_000_000 // len(piece), rng.largest)
     new = [re.sub(rb' (s|id)="[^"]*"', lambda m, i=i: b' %b="%d"' % (m[1], i), piece, count=1) for i in range(count)]
     content[match.start() : match.start()] = b"".join(new)
 
 
-def _wrapped(rng: random.Random, content: bytearray) -> None:
+def _wrapped(rng: Dice, content: bytearray) -> None:
     """Depth, entities, other encodings, names as long as books."""
     choice = rng.randrange(6)
     if choice == 0:
@@ -231,10 +238,12 @@ def _wrapped(rng: random.Random, content: bytearray) -> None:
         name = b"n" * rng.choice((100, 100_000, 5_000_000))
         content[:] = re.sub(rb'(<road [^>]*?\bid=")[^"]*"', rb"\g<1>" + name + b'"', bytes(content), count=1)
     else:
-        content[:] = b"<OpenDRIVE>" + b"<road/>" * rng.choice((10, 1_000_000, 15_000_000)) + b"</OpenDRIVE>"
+        content[:] = (
+            b"<OpenDRIVE>" + b"<road/>" * min(rng.choice((10, 1_000_000, 15_000_000)), rng.largest) + b"</OpenDRIVE>"
+        )
 
 
-KINDS: dict[str, Callable[[random.Random, bytearray], None]] = {
+KINDS: dict[str, Callable[[Dice, bytearray], None]] = {
     "bytes": _bytes,
     "poison": _poison,
     "scaled": _scaled,

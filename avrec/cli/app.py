@@ -13,7 +13,7 @@ from typing import Any
 
 from tyro.extras import SubcommandApp
 
-from avrec.cli import drive, evaluate, reconstruct, render, scene, validate
+from avrec.cli import drive, evaluate, map, reconstruct, render, scene, validate
 from avrec.cli.console import debugging, say
 from avrec.errors import AvrecError
 
@@ -26,10 +26,12 @@ _VERBS: dict[str, Callable[..., None] | dict[str, Callable[..., None]]] = {
     "evaluate": evaluate.evaluate,
     "render": render.render,
     "validate": validate.validate,
+    "map": {"infer": map.infer, "convert": map.convert, "check": map.check},
     "scene": {"info": scene.info, "import": scene.import_, "export": scene.export},
 }
 _GROUPS = {
     "drive": "Recorded drives: make one, look at one.",
+    "map": "Road maps: infer one from a recording, turn one into OpenDRIVE, look for problems in one.",
     "scene": "Scene files: look at one, make one from others' Gaussians, turn one into other formats.",
 }
 

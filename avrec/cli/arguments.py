@@ -19,6 +19,7 @@ __all__ = [
     "FormatName",
     "FrameRange",
     "GaussiansPath",
+    "MapPath",
     "Names",
     "OptionalFile",
     "OptionalFolder",
@@ -38,6 +39,7 @@ __all__ = [
 DrivePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DRIVE")]
 ScenePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")]
 GaussiansPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="GAUSSIANS")]
+MapPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MAP")]
 OutputPath = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]

@@ -154,6 +154,7 @@ class Drive:
         anchor: geodetic position of the world's origin, where known.
         map_path: HD map beside the recording, where there is one.
         notes: what a user should know about the reading ("shutter unknown: treated as global", ...).
+        origin_m: the world's origin in the recording's own coordinates, where the reader moved it.
     """
 
     name: str
@@ -167,6 +168,7 @@ class Drive:
     anchor: Anchor | None = None
     map_path: Path | None = None
     notes: tuple[str, ...] = field(default=())
+    origin_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @staticmethod
     def open(path: str | Path) -> Drive:
@@ -226,4 +228,5 @@ class Drive:
             anchor=self.anchor,
             map_path=self.map_path,
             notes=self.notes,
+            origin_m=self.origin_m,
         )

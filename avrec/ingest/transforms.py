@@ -110,6 +110,7 @@ def _near_origin(drive: Drive) -> Drive:
         ego=drive.ego.transformed(moved),
         tracks=tuple(replace(track, world_from_box=track.world_from_box.transformed(moved)) for track in drive.tracks),
         anchor=anchor,
+        origin_m=(float(shift[0]), float(shift[1]), float(shift[2])),
         notes=(*drive.notes, f"The world's origin was moved to ({place}) m of the recording, near the first pose."),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive.lane_graph import Controller, Junction, Lane, LaneGraph, LaneMark, Neighbor, Road
+from avrec.drive.move_lanes import move_lanes
 from avrec.errors import DataError
 from avrec.geometry import anchor_of_geo_reference
 from avrec.maps.read_links import LaneKey, successors_of
@@ -226,28 +227,4 @@ def _moved(graph: LaneGraph, offset: Element) -> LaneGraph:
     def moved(points: Float64) -> Float64:
         return np.asarray(points @ turn + shift)
 
-    return graph.with_changes(
-        lanes={
-            lane.id: replace(lane, center=moved(lane.center), left=moved(lane.left), right=moved(lane.right))
-            for lane in graph.lanes.values()
-        },
-        roads={
-            road.id: replace(
-                road,
-                reference=moved(road.reference),
-                headings=None if road.headings is None else road.headings + heading,
-            )
-            for road in graph.roads.values()
-        },
-        signals=tuple(
-            replace(
-                signal,
-                position=moved(signal.position),
-                heading_rad=signal.heading_rad + heading,
-                facing_rad=signal.facing_rad + heading,
-            )
-            for signal in graph.signals
-        ),
-        stop_lines=tuple(replace(line, line=moved(line.line)) for line in graph.stop_lines),
-        crosswalks=tuple(replace(walk, polygon=moved(walk.polygon)) for walk in graph.crosswalks),
-    )
+    return move_lanes(graph, moved, heading)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from avrec.drive.borders import pair_borders
 from avrec.drive.lane_graph import Crosswalk, Lane, LaneGraph, LaneMark, Neighbor
@@ -20,7 +21,9 @@ __all__ = ["read_street_map"]
 
 Float64 = NDArray[np.float64]
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 32 * 2**20
+_SAME_M = 0.1
+_NEAREST = 64
 _MARKS = {"kerb": "curb", "solid": "solid", "broken": "broken", "none": "none"}
 
 
@@ -50,7 +53,10 @@ def read_street_map(path: str | Path, *, anchor: Anchor | None = None) -> LaneGr
         walks = tuple(Crosswalk(str(walk["id"]), _points(walk["polygon"])) for walk in content.get("crossings", []))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path} lacks something a lane needs: {error!r}. Synthesise the drive again.") from error
-    lanes = {name: _with_neighbors(lane, lanes) for name, lane in lanes.items()}
+    if not lanes:
+        raise DataError(f"{path} holds no lane. Synthesise the drive again.")
+    near = _by_ends(lanes)
+    lanes = {name: _with_neighbors(lane, near) for name, lane in lanes.items()}
     return LaneGraph(lanes=lanes, crosswalks=walks, anchor=anchor, name=path.parent.name)
 
 
@@ -78,12 +84,25 @@ def _lane(item: Mapping[str, Any]) -> Lane:
     )
 
 
-def _with_neighbors(lane: Lane, lanes: Mapping[str, Lane]) -> Lane:
+def _by_ends(lanes: Mapping[str, Lane]) -> Callable[[Float64], list[Lane]]:
+    """Finds lanes one of whose borders has an end near the first point of a line."""
+    members = list(lanes.values())
+    ends = np.array([line[index] for lane in members for line in (lane.left, lane.right) for index in (0, -1)])
+    tree = cKDTree(ends)
+
+    def near(line: Float64) -> list[Lane]:
+        found = tree.query(line[0], k=min(_NEAREST, len(ends)), distance_upper_bound=_SAME_M)[1]
+        return [members[index // 4] for index in dict.fromkeys(found) if index < len(ends)]
+
+    return near
+
+
+def _with_neighbors(lane: Lane, near: Callable[[Float64], list[Lane]]) -> Lane:
     """Neighbours on sides where another lane has the same border."""
     found: dict[str, Neighbor | None] = {"left": lane.left_neighbor, "right": lane.right_neighbor}
     for side, known in found.items():
         mine = lane.left if side == "left" else lane.right
-        for other in lanes.values() if known is None else ():
+        for other in near(mine) if known is None else ():
             same, turned = (other.right, other.left) if side == "left" else (other.left, other.right)
             if other.id != lane.id and _ends_meet(mine, same):
                 found[side] = Neighbor(other.id, True)
@@ -93,7 +112,7 @@ def _with_neighbors(lane: Lane, lanes: Mapping[str, Lane]) -> Lane:
 
 
 def _ends_meet(first: Float64, second: Float64) -> bool:
-    return bool(np.linalg.norm(first[[0, -1]] - second[[0, -1]], axis=1).max() < 0.1)
+    return bool(np.linalg.norm(first[[0, -1]] - second[[0, -1]], axis=1).max() < _SAME_M)
 
 
 def _points(items: list[list[float]]) -> Float64:

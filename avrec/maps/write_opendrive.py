@@ -60,8 +60,8 @@ def write_opendrive(
         path: file to write; the content is returned in any case.
         tolerance_m: how far a lane's border may be from the graph's, metres.
         version: of the standard.
-        height_offset_m: added to all heights. The anchor's altitude cannot be written (see `avrec.geometry.geo_reference`);
-            this turns heights above the anchor into heights above the ellipsoid.
+        height_offset_m: added to all heights. The anchor's altitude cannot be written (see
+            `avrec.geometry.geo_reference`); this turns heights above the anchor into heights above the ellipsoid.
 
     Raises:
         DataError: an empty graph, or roads whose lanes contradict each other.

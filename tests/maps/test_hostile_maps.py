@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from avrec.errors import AvrecError, DataError
-from avrec.ingest.av2_map import read_av2_map
 from avrec.maps import read_opendrive, read_street_map, write_opendrive
+from avrec.maps.read_av2 import read_av2_map
 from tests.maps.support import LINE, lane, road, section, xodr
 
 GOOD = xodr(road(section(lane(1), lane(-1))))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from avrec.drive.lane_graph import LaneGraph
-from avrec.ingest.av2_map import read_av2_map
 from avrec.maps import assign_roads, check_map, read_opendrive, shortest_route, write_opendrive
+from avrec.maps.read_av2 import read_av2_map
 from avrec.maps.write_links import link_roads
 from tests.maps.support import apart
 from tests.maps.test_write_opendrive import carla_deviation

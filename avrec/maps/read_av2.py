@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from pyproj import Proj
 
 from avrec.drive.borders import pair_borders
 from avrec.drive.lane_graph import Crosswalk, Lane, LaneGraph, LaneMark, Neighbor
+from avrec.drive.move_lanes import move_lanes
 from avrec.errors import DataError
 from avrec.geometry import Anchor, local_from_geodetic
 
@@ -22,7 +22,9 @@ __all__ = ["read_av2_map"]
 
 Float64 = NDArray[np.float64]
 
-MAX_BYTES = 256 * 2**20
+MAX_BYTES = 32 * 2**20
+"""Some twenty times that as Python objects; a log's map has less than two MiB."""
+MAX_CROSSINGS = 200_000
 _KINDS = {"VEHICLE": "driving", "BIKE": "biking", "BUS": "bus"}
 _COLORS = {"WHITE": "white", "YELLOW": "yellow", "BLUE": "blue"}
 _LINES = {
@@ -40,7 +42,9 @@ CITIES: Mapping[str, tuple[float, float, int]] = {
 """Latitude and longitude of each city frame's origin and its UTM zone, as the dataset publishes them."""
 
 
-def read_av2_map(path: str | Path, *, city: str | None = None, anchor: Anchor | None = None) -> LaneGraph:
+def read_av2_map(
+    path: str | Path, *, city: str | None = None, anchor: Anchor | None = None, city_frame: bool = False
+) -> LaneGraph:
     """Read ``log_map_archive_*.json`` of an Argoverse 2 log.
 
     Where the city is known, the map is moved out of the dataset's city frame (UTM, shifted) into the local frame of an
@@ -51,6 +55,7 @@ def read_av2_map(path: str | Path, *, city: str | None = None, anchor: Anchor | 
         path: the file, a log's ``map`` folder, or the log.
         city: three letters; from the file's name where it says so.
         anchor: where the local frame has its origin; in the middle of the map where not given.
+        city_frame: stay in the city frame.
 
     Raises:
         DataError: no such file, not such a map, or an unknown city.
@@ -73,6 +78,8 @@ def read_av2_map(path: str | Path, *, city: str | None = None, anchor: Anchor | 
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path} is not an Argoverse 2 map as published: {error!r} is missing or wrong.") from error
     graph = LaneGraph(lanes=lanes, crosswalks=tuple(walks), name=path.stem)
+    if city_frame:
+        return graph
     if city is None:
         return graph.with_changes(notes=("city unknown: the map stays in the city frame, without an anchor",))
     return _anchored(graph, city, anchor)
@@ -138,9 +145,18 @@ def _junctions(segments: Mapping[str, Any]) -> dict[str, str]:
                 if str(other) in inside:
                     leader[root(name)] = root(str(other))
     names = list(inside)
+    low = np.array([middles[name].min(axis=0) for name in names]).reshape(-1, 2)
+    high = np.array([middles[name].max(axis=0) for name in names]).reshape(-1, 2)
+    tried = 0
     for index, first in enumerate(names):
-        for second in names[:index]:
-            if root(first) != root(second) and _cross(middles[first], middles[second]):
+        meet = ((low[:index] <= high[index]) & (high[:index] >= low[index])).all(axis=1)
+        for second in (names[other] for other in np.flatnonzero(meet)):
+            if root(first) == root(second):
+                continue
+            tried += 1
+            if tried > MAX_CROSSINGS:
+                raise DataError("Too many intersection lanes of the map lie on one another. Check its coordinates.")
+            if _cross(middles[first], middles[second]):
                 leader[root(first)] = root(second)
     roots = sorted({root(name) for name in inside})
     return {name: str(1 + roots.index(root(name))) for name in inside}
@@ -179,12 +195,7 @@ def _anchored(graph: LaneGraph, city: str, anchor: Anchor | None) -> LaneGraph:
         local = local_from_geodetic(place, lat, lon, np.full(len(points), place.altitude_m))
         return np.concatenate([local[:, :2], points[:, 2:]], axis=1)
 
-    return graph.with_changes(
-        lanes={
-            lane.id: replace(lane, center=moved(lane.center), left=moved(lane.left), right=moved(lane.right))
-            for lane in graph.lanes.values()
-        },
-        crosswalks=tuple(replace(walk, polygon=moved(walk.polygon)) for walk in graph.crosswalks),
+    return move_lanes(graph, moved).with_changes(
         anchor=anchor,
         notes=(f"re-projected from the city frame of {city}; heights are the dataset's",),
     )

@@ -1,0 +1,98 @@
+"""``avrec map``: road maps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from avrec.cli.arguments import DrivePath, Flag, MapPath, OutputPath, refuse_existing
+from avrec.cli.console import print_json, reporting, say
+
+if TYPE_CHECKING:
+    from avrec.drive.lane_graph import LaneGraph
+
+__all__ = ["check", "convert", "infer"]
+
+
+def infer(drive: DrivePath, *, output: OutputPath, overwrite: Flag = False) -> None:
+    """Make a map of a recording that has none, from the driven path, the ground and the paint seen in the images.
+
+    Each lane carries a confidence; look at it before a planner relies on the map.
+
+    Example:
+        avrec map infer street/ -o map.xodr
+
+    Args:
+        drive: the recording.
+        output: the OpenDRIVE file to write.
+        overwrite: replace a file that is there already.
+    """
+    from avrec.drive import Drive
+    from avrec.maps import write_opendrive
+    from avrec.maps.infer import infer_map
+
+    refuse_existing(output, overwrite=overwrite)
+    with reporting():
+        graph = infer_map(Drive.open(drive))
+        write_opendrive(graph, output)
+    _summary(graph, str(output))
+
+
+def convert(source: MapPath, *, output: OutputPath, overwrite: Flag = False) -> None:
+    """Write any map that avrec reads as OpenDRIVE that simulators open alike.
+
+    Reads Argoverse 2 logs and vector maps, the map beside a drive (in the drive's world), and OpenDRIVE itself, which
+    comes out as version 1.8 with offsets and odd geometry resolved.
+
+    Example:
+        avrec map convert street/ -o map.xodr
+
+    Args:
+        source: an .xodr file, an Argoverse 2 log folder or map, a map.json, or a drive with a map beside it.
+        output: the OpenDRIVE file to write.
+        overwrite: replace a file that is there already.
+    """
+    from avrec.maps import open_map, write_opendrive
+
+    refuse_existing(output, overwrite=overwrite)
+    with reporting():
+        graph = open_map(source)
+        write_opendrive(graph, output)
+    _summary(graph, str(output))
+
+
+def check(map: MapPath, *, json: Flag = False) -> None:
+    """Look for problems in a map: for routing, for simulators and for readers of its projection.
+
+    The exit code is 1 where there is an error.
+
+    Example:
+        avrec map check map.xodr
+
+    Args:
+        map: an .xodr file, or another map that avrec reads.
+        json: print the findings as JSON.
+    """
+    from avrec.maps import check_map, open_map
+
+    with reporting():
+        graph = open_map(map)
+        findings = check_map(graph)
+    failed = any(finding.severity == "error" for finding in findings)
+    if json:
+        found = [finding.to_dict() for finding in findings]
+        print_json({"map": str(map), "lanes": len(graph.lanes), "passed": not failed, "findings": found})
+    else:
+        for finding in findings:
+            say(str(finding))
+        _summary(graph, "no error found" if not failed else "errors found")
+    if failed:
+        raise SystemExit(1)
+
+
+def _summary(graph: LaneGraph, what: str) -> None:
+    """A line about the map and one for each of its notes."""
+    drivable = [lane for lane in graph.lanes.values() if lane.drivable]
+    length = sum(lane.length_m for lane in drivable) / 1000
+    for sentence in graph.notes:
+        say(sentence)
+    say(f"{len(graph.lanes)} lanes, {len(drivable)} of them to drive on ({length:.2f} km): {what}")
