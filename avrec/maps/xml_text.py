@@ -76,7 +76,7 @@ def _plain(content: bytes, name: str) -> tuple[bytes, str | None]:
     declared = "utf-8" if found is None else found[1].decode("ascii", "replace")
     try:
         known = codecs.lookup(declared).name
-    except LookupError:
+    except (LookupError, ValueError):  # a null character is no LookupError
         known = declared
     if known.startswith("utf-16"):  # it is not, or it would begin otherwise
         return content, "utf-8"
