@@ -34,6 +34,7 @@ class Streams:
         self._readers: dict[int, list[_Reader]] = {}
         self._known: set[int] = set()
         self._awaited: dict[int, list[float]] = {}
+        self._connections: set[_Reader] = set()
         self.dropped = 0
 
     def open(self, stream: int) -> None:
@@ -41,11 +42,10 @@ class Streams:
         self._known.add(stream)
 
     def close(self, stream: int) -> None:
-        """End a stream; its readers are disconnected."""
+        """End a stream. Its readers stay connected and hear no more: a client that is cut off comes back at once."""
         self._known.discard(stream)
         self._awaited.pop(stream, None)
-        for reader in self._readers.pop(stream, []):
-            reader.leave()
+        self._readers.pop(stream, None)
 
     def expect(self, stream: int) -> None:
         """A client asked for the stream's token: it is about to connect."""
@@ -82,9 +82,9 @@ class Streams:
         return _Reader(self)
 
     def close_all(self) -> None:
-        """End all streams."""
-        for stream in list(self._known):
-            self.close(stream)
+        """Disconnect all readers."""
+        for reader in tuple(self._connections):
+            reader.leave(at_once=True)
 
     def _joined(self, stream: int, reader: _Reader) -> bool:
         if stream not in self._known:
@@ -123,6 +123,7 @@ class _Reader(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):
             return
         self._transport = transport
+        self._streams._connections.add(self)
         transport.set_write_buffer_limits(high=SOCKET_BYTES)
         _quick(transport)
 
@@ -133,10 +134,11 @@ class _Reader(asyncio.Protocol):
         if len(self._name) >= 4:
             self._stream = int.from_bytes(self._name[:4], "little")
             if not self._streams._joined(self._stream, self):
-                log.info("A client asked for stream %d, which does not exist (any more).", self._stream)
-                self.leave()
+                # Left waiting, not cut off: it would try again at once, for ever.
+                log.debug("A client asked for stream %d, which does not exist (any more).", self._stream)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._streams._connections.discard(self)
         if self._stream is not None:
             self._streams._left(self._stream, self)
         self._queue.clear()
