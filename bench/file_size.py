@@ -3,7 +3,8 @@
 Every format is written from the scene's static Gaussians and read back; the same frames are then rendered with both.
 "itself" is the PSNR of the pictures after the format to those before. With ``--drive RECORDING`` the last column
 is the measured loss of PSNR on the held-out frames; without it, what that loss would be for a scene of ``--scene-psnr``
-dB whose errors are independent of the format's.
+dB whose errors are independent of the format's. ``--members 100000`` instead prints what each member of a scene file
+takes for that many random Gaussians, by degree of their harmonics.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import math
 import tempfile
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +26,7 @@ from avrec.gaussians import Gaussians
 from avrec.rendering import render
 from avrec.scene import Scene
 from avrec.scene.foreign import export_gaussians, import_gaussians
+from avrec.scene.importing.placeholder import placeholder_rig
 from bench.reconstruct_cases import quick_psnr
 
 __all__ = ["main"]
@@ -43,11 +46,16 @@ Pictures = list[NDArray[np.float32]]
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(prog="python -m bench.file_size", description=__doc__)
-    parser.add_argument("scene", type=Path)
+    parser.add_argument("scene", type=Path, nargs="?")
+    parser.add_argument("--members", type=int, metavar="GAUSSIANS", help="print the members of scene files instead")
     parser.add_argument("--drive", type=Path, help="the recording that the scene was made from")
     parser.add_argument("--frames", type=int, default=3, help="rendered per camera")
     parser.add_argument("--scene-psnr", type=float, default=28.0)
     chosen = parser.parse_args(arguments)
+    if chosen.members:
+        return _print_members(chosen.members)
+    if chosen.scene is None:
+        parser.error("give a scene file, or --members 100000")
     scene = Scene.open(chosen.scene)
     views = _views(scene, chosen.frames)
     before = _pictures(scene, views)
@@ -74,6 +82,33 @@ def main(arguments: list[str] | None = None) -> int:
             f"{label:<24} {size / len(static):>10.2f} {size / static.nbytes:>10.3f} {middle - start:>7.2f} "
             f"{end - middle:>6.2f} {itself:>7.1f} {loss:>8.4f}"
         )
+    return 0
+
+
+def _print_members(count: int) -> int:
+    rng = np.random.default_rng(0)
+    print(f"bytes a Gaussian in a scene file of {count}, and share of the file")
+    for degree in range(4):
+        packed = rng.standard_normal((count, 11 + 3 * (degree + 1) ** 2)).astype(np.float32)
+        cloud = Gaussians(packed)
+        rig = placeholder_rig(cloud)
+        scene = Scene(
+            name="members",
+            static=cloud,
+            ego=rig.ego,
+            ego_recorded=rig.ego,
+            cameras=rig.cameras,
+            cameras_recorded=rig.cameras,
+            frames=rig.frames,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "a.usdz"
+            scene.save(path)
+            total = path.stat().st_size
+            with zipfile.ZipFile(path) as package:
+                members = [(info.filename, info.file_size) for info in package.infolist()]
+        told = [f"{name} {size / count:.1f} ({size / total:.0%})" for name, size in members if size > 0.02 * total]
+        print(f"degree {degree}: {total / count:.1f} in all; {', '.join(told)}")
     return 0
 
 
