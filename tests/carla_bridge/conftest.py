@@ -13,10 +13,15 @@ from tests.carla_bridge.support import loop_map, synchronous
 TIMEOUT_S = 20.0
 
 
+def client_version() -> str:
+    carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
+    return str(carla.Client("127.0.0.1", 1).get_client_version())
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[carla_bridge.Server]:
-    """A world on the loop map."""
-    with carla_bridge.serve(loop_map(), port=0) as running:
+    """A world on the loop map, for the version of the client that is installed."""
+    with carla_bridge.serve(loop_map(), port=0, version=client_version()) as running:
         yield running
         assert running.running, "the server died during the tests"
 
@@ -24,7 +29,8 @@ def server() -> Iterator[carla_bridge.Server]:
 @pytest.fixture(scope="session")
 def client(server: carla_bridge.Server) -> Any:
     """The official client."""
-    carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
+    import carla
+
     found = carla.Client(server.host, server.port)
     found.set_timeout(TIMEOUT_S)
     return found

@@ -207,7 +207,8 @@ def test_physics_control_is_kept_and_felt(world: Any, car: Any) -> None:
     car.apply_control(carla.VehicleControl(brake=1.0))
     drive(world, 20)
     assert car.get_velocity().length() > 8.0  # ice
-    assert car.get_telemetry_data().speed == pytest.approx(car.get_velocity().length(), abs=1e-3)
+    if hasattr(car, "get_telemetry_data"):  # not in 0.9.15
+        assert car.get_telemetry_data().speed == pytest.approx(car.get_velocity().length(), abs=1e-3)
 
 
 def test_lamps_doors_and_failures(world: Any, car: Any) -> None:

@@ -16,7 +16,7 @@ carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install '
 
 
 def test_versions_agree(client: Any) -> None:
-    assert client.get_server_version() == client.get_client_version() == "0.9.16"
+    assert client.get_server_version() == client.get_client_version()
 
 
 def test_the_map_arrives_and_clients_find_their_way_on_it(world: Any) -> None:
@@ -152,7 +152,7 @@ def test_many_fresh_clients_find_the_world(server: carla_bridge.Server) -> None:
     """A short form of the soak in ``bench``."""
     for _ in range(40):
         fresh = carla.Client(server.host, server.port)
-        fresh.set_timeout(5.0)
+        fresh.set_timeout(30.0)
         assert fresh.get_world().get_settings() is not None
 
 
