@@ -12,6 +12,7 @@ import numpy as np
 
 from avrec.errors import DataError
 from avrec.geometry import ecef_from_world
+from avrec.scene.importing.members import is_package
 from avrec.scene.importing.placement import anchor_at
 from avrec.scene.manifest import FORMAT
 from avrec.scene.rig_json import PLACEHOLDER_ANCHOR
@@ -44,6 +45,8 @@ def scene_info(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"Cannot read {path}: there is no such file; check the path.")
+    if not is_package(path):
+        raise DataError(f"{path} is no scene file (a USDZ package); make one of Gaussians with avrec scene import.")
     with Archive(path) as archive:
         rig = _json(archive, "rig_trajectories.json")
         manifest = _json(archive, "manifest.json")

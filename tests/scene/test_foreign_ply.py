@@ -178,3 +178,16 @@ def test_output_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="folder"):
         write_ply(cloud, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.ply"]
+
+
+def test_points_in_national_coordinates_keep_their_millimetres(tmp_path: Path) -> None:
+    near = np.random.default_rng(0).uniform(-40, 40, (500, 3)).round(3)
+    far = near + np.array([448_262.25, 5_428_651.5, 112.0])
+    header = "ply\nformat binary_little_endian 1.0\nelement vertex 500\n"
+    header += "".join(f"property double {axis}\n" for axis in "xyz") + "end_header\n"
+    (tmp_path / "a.ply").write_bytes(header.encode() + far.astype("<f8").tobytes())
+    notes: list[str] = []
+    cloud = read_ply(tmp_path / "a.ply", notes)
+    assert "-448300 m along x, -5428600 m along y" in notes[0] or "-5428700 m along y" in notes[0]
+    np.testing.assert_allclose(cloud.means - cloud.means[0], near - near[0], atol=1e-4)
+    assert np.abs(cloud.means).max() < 200

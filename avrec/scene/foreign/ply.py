@@ -34,6 +34,8 @@ _MAX_HEADER = 1 << 16
 _MAX_LINE = 1 << 16
 _MAX_PROPERTIES = 1024
 _ROWS = 1 << 15
+_FAR_M = 10_000.0  # from here on float32 steps by a millimetre
+_NOWHERE_M = 1e8
 _GEOMETRY = ("x", "y", "z", "rot_0", "rot_1", "rot_2", "rot_3", "scale_0", "scale_1", "scale_2", "opacity")
 _COLORS = ("red", "green", "blue")
 _DC = ("f_dc_0", "f_dc_1", "f_dc_2")
@@ -53,7 +55,8 @@ def read_ply(path: str | Path, notes: Notes | None = None) -> Gaussians:
     """Read a 3DGS PLY, text or binary of either byte order, spherical harmonics of degree 0 to 3.
 
     Properties that are not Gaussian parameters (normals, masks, labels) are ignored. A plain point cloud (x y z and,
-    where it has them, red green blue) becomes round Gaussians as wide as the points are apart.
+    where it has them, red green blue) becomes round Gaussians as wide as the points are apart; one in coordinates of a
+    whole country is moved near the origin, since float32 would round it to decimetres.
 
     Args:
         path: the file.
@@ -72,14 +75,19 @@ def read_ply(path: str | Path, notes: Notes | None = None) -> Gaussians:
         blocks: Iterator[NDArray[np.void]] | Iterator[_Rows] = _binary_blocks(file, path, vertex, _ORDERS[order])
         if order == "ascii":
             blocks = _text_blocks(file, path, vertex)
-        done = 0
+        done, origin = 0, dict[str, float]()
         with np.errstate(all="ignore"):  # doubles beyond float32 become infinite and are dropped
             for block in blocks:
                 rows = packed[done : done + len(block)]
+                if not done and len(columns) < 11:
+                    origin = _far_origin(block)
                 for column, name in enumerate(columns):
-                    rows[:, column] = block[name]
+                    rows[:, column] = block[name] - origin[name] if name in origin else block[name]
                 done += len(block)
     try:
+        if origin:
+            moved = ", ".join(f"{-value:.0f} m along {name}" for name, value in origin.items())
+            report([f"Its points were moved by {moved}: numbers that large lose centimetres."], notes, path)
         if len(columns) < 11:
             return cloud_from_points(packed, dict(vertex.properties).get("red", ""), notes, path)
         cloud = cleaned(Gaussians(packed), mine)
@@ -87,6 +95,16 @@ def read_ply(path: str | Path, notes: Notes | None = None) -> Gaussians:
         raise problem(path, str(error)[:200].rstrip(".").split(";")[0]) from error
     report(mine, notes, path)
     return cloud
+
+
+def _far_origin(block: NDArray[np.void] | _Rows) -> dict[str, float]:
+    """What to take off the coordinates whose middle lies far from 0, in whole hundreds of metres."""
+    middles = {}
+    for name in ("x", "y", "z"):
+        values = np.asarray(block[name], np.float64)
+        values = values[np.abs(values) < _NOWHERE_M]
+        middles[name] = float(np.round(np.median(values), -2)) if len(values) else 0.0
+    return {name: middle for name, middle in middles.items() if abs(middle) > _FAR_M}
 
 
 def write_ply(gaussians: Gaussians, path: str | Path, *, overwrite: bool = False) -> None:

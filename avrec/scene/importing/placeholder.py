@@ -69,11 +69,18 @@ def _extent(cloud: Gaussians) -> tuple[Float64, Float64, tuple[float, float, flo
     points = rows[:: -(-len(rows) // _SAMPLES), :3].astype(np.float64)
     inner = np.clip(points, *np.percentile(points, (5, 95), axis=0))
     spread = np.cov(inner[:, :2].T) if len(inner) > 1 else np.eye(2)
-    axis: Float64 = np.linalg.eigh(spread)[1][:, 1]
-    axis = axis if axis[np.argmax(np.abs(axis))] > 0 else -axis
+    axis = _from_fine_to_coarse(inner, rows[:: -(-len(rows) // _SAMPLES), 7:10], np.linalg.eigh(spread)[1][:, 1])
     turned = np.stack([inner[:, :2] @ axis, inner[:, :2] @ (-axis[1], axis[0]), inner[:, 2]], axis=1)
     low, high = turned.min(axis=0), turned.max(axis=0)
     middle, half = (low + high) / 2, np.maximum((high - low) / 2, 0.5)
     center = np.array([middle[0] * axis[0] - middle[1] * axis[1], middle[0] * axis[1] + middle[1] * axis[0], middle[2]])
     ground = min(float(np.percentile(points[:, 2], 10)), float(center[2]))
     return center, axis, (float(half[0]), float(half[1]), float(half[2])), ground
+
+
+def _from_fine_to_coarse(points: Float64, log_scales: NDArray[np.float32], axis: Float64) -> Float64:
+    """The axis in the direction in which a drive would have gone: what cameras came near is made of small Gaussians."""
+    along = points[:, :2] @ axis
+    low, high = np.quantile(along, (0.25, 0.75))
+    sizes = log_scales.max(axis=1)
+    return axis if np.median(sizes[along <= low]) <= np.median(sizes[along >= high]) else -axis
