@@ -24,12 +24,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=2000, help="RPC port, 0 for a free one (default 2000)")
     parser.add_argument("--version", default="0.9.16", choices=sorted(PROFILES), help="of the clients (default 0.9.16)")
     parser.add_argument("--seed", type=int, default=0, help="of sensor noise (default 0)")
+    parser.add_argument("--recordings", type=Path, default=Path("carla_recordings"), help="folder of recordings")
     parser.add_argument("--ready-line", action="store_true", help="print 'ready PORT' once clients can connect")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
         maps = [_read(name) for name in options.map]
-        host = Host(maps[0], profile_of(options.version), seed=options.seed, maps={each.name: each for each in maps})
+        host = Host(
+            maps[0],
+            profile_of(options.version),
+            seed=options.seed,
+            maps={each.name: each for each in maps},
+            recordings=options.recordings,
+        )
         run_server(host, options.host, options.port, _say_ready if options.ready_line else None)
     except AvrecError as error:
         sys.stderr.write(f"{error}\n")

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carla_bridge.sensors.rack import SensorRack
@@ -13,6 +14,7 @@ from carla_bridge.server.blueprints import catalogue, spec_of
 from carla_bridge.server.blueprints.blueprint import Blueprint
 from carla_bridge.server.blueprints.others import SPECTATOR, TRAFFIC_LIGHT
 from carla_bridge.server.profiles import Profile
+from carla_bridge.server.recording import Recorder, Replayer
 from carla_bridge.server.rpc import METHODS
 from carla_bridge.server.rpc.registry import Method
 from carla_bridge.server.snapshot import MAP_CHANGED, SnapshotWriter
@@ -45,9 +47,11 @@ class Host:
 
     Attributes:
         road_map: the map that is loaded; ``maps`` by name those that can be.
-        physics: data sheets of vehicles whose physics control was changed or asked for.
         traffic_managers: port to address.
-        files: uploads of a client, and what `get_required_files` offers.
+        uploaded: the map that a client sent last.
+        recordings: folder of recordings; clients give only names.
+        recorder, replayer: at work, if any.
+        replay_factor, replay_ignores: for the next replay; whether it leaves out heroes and the spectator's moves.
     """
 
     road_map: RoadMap
@@ -64,6 +68,11 @@ class Host:
     methods: Mapping[str, Method] = field(default_factory=lambda: METHODS)
     episode: int = 0
     uploaded: RoadMap | None = None
+    recordings: Path = Path("carla_recordings")
+    recorder: Recorder | None = None
+    replayer: Replayer | None = None
+    replay_factor: float = 1.0
+    replay_ignores: tuple[bool, bool] = (False, True)
 
     def __post_init__(self) -> None:
         self.blueprints = catalogue()
@@ -77,6 +86,9 @@ class Host:
     def load(self, road_map: RoadMap, *, reset_settings: bool) -> None:
         """Begin a new episode on a map; all actors go."""
         self.rack.close()
+        if self.recorder is not None:
+            self.recorder.stop()
+        self.recorder = self.replayer = None
         if reset_settings:
             self.settings = EpisodeSettings()
         self.weather = list(NEUTRAL_WEATHER)
@@ -113,7 +125,15 @@ class Host:
     def tick(self) -> int:
         """One step of the world, told to all readers; returns the frame."""
         dt = self.step_s
+        if self.replayer is not None:
+            if self.replayer.over:
+                self.replayer.stop(keep=True)
+                self.replayer = None
+            else:
+                self.replayer.step(dt)
         self.world.step(dt)
+        if self.recorder is not None:
+            self._record(self.recorder)
         for actor in self._unsticky:
             if actor.id in self.world.actors:
                 self.world.control(actor, VehicleControl())
@@ -121,6 +141,13 @@ class Host:
         self.streams.publish(WORLD_STREAM, self.writer.write(self.world, self.episode, dt, flags))
         self.rack.step(dt, no_rendering=self.settings.no_rendering)
         return self.world.frame
+
+    def _record(self, recorder: Recorder) -> None:
+        try:
+            recorder.step()
+        except OSError as error:  # a full disk must not stop the world
+            log.error("The recording %s cannot go on: %s", recorder.path, error)
+            self.recorder = None
 
     def spawn(self, blueprint: Blueprint, attributes: Mapping[str, str], pose: Pose, parent: int = 0) -> Actor:
         """Spawn an actor of a blueprint.

@@ -75,6 +75,7 @@ def serve(
     *,
     version: str = "0.9.16",
     seed: int = 0,
+    recordings: str | Path = "carla_recordings",
 ) -> Server:
     """Start a world that CARLA clients connect to, and wait until they can.
 
@@ -84,6 +85,7 @@ def serve(
         host: address to listen on; the protocol knows no passwords, so the default is this machine only.
         version: of the clients: ``"0.9.16"`` or ``"0.9.15"``.
         seed: of the sensors' noise.
+        recordings: folder in which the recorder writes; made when needed.
 
     Raises:
         AvrecError: no such map, or the port is taken; the text says which.
@@ -91,6 +93,7 @@ def serve(
     from_memory = isinstance(source, bytes)
     command = [sys.executable, "-m", "carla_bridge.server", "-" if from_memory else str(source), "--ready-line"]
     command += ["--port", str(port), "--host", host, "--version", version, "--seed", str(seed)]
+    command += ["--recordings", str(recordings)]
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(part for part in sys.path if part)
     process = subprocess.Popen(

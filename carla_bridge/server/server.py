@@ -62,6 +62,8 @@ async def _serve(
         clock.cancel()
         rpc.close()
         streaming.close()
+        if host.recorder is not None:
+            host.recorder.stop()
         host.streams.close_all()
         for client in tuple(host.clients):
             client.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +20,15 @@ def client_version() -> str:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[carla_bridge.Server]:
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the server's recordings."""
+    return tmp_path_factory.mktemp("recordings")
+
+
+@pytest.fixture(scope="session")
+def server(recordings: Path) -> Iterator[carla_bridge.Server]:
     """A world on the loop map, for the version of the client that is installed."""
-    with carla_bridge.serve(loop_map(), port=0, version=client_version()) as running:
+    with carla_bridge.serve(loop_map(), port=0, version=client_version(), recordings=recordings) as running:
         yield running
         assert running.running, "the server died during the tests"
 

@@ -19,8 +19,8 @@ TIMEOUT_S = 10.0
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[carla_bridge.Server]:
-    with carla_bridge.serve(loop_map(), port=0) as running:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[carla_bridge.Server]:
+    with carla_bridge.serve(loop_map(), port=0, recordings=tmp_path_factory.mktemp("recordings")) as running:
         yield running
 
 

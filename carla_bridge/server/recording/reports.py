@@ -1,0 +1,89 @@
+"""What a recording holds, as text."""
+
+from __future__ import annotations
+
+from math import hypot
+
+from carla_bridge.server.recording.log_file import Birth, Recording
+
+__all__ = ["blocked_actors", "collisions", "file_info"]
+
+KINDS = {"h": "hero", "v": "vehicle.", "w": "walker.", "t": "traffic.", "o": "", "a": ""}
+"""Letters by which clients choose actors: hero, vehicle, walker, traffic, other, any."""
+
+
+def _births(recording: Recording) -> dict[int, Birth]:
+    return {birth.id: birth for frame in recording.frames for birth in frame.births}
+
+
+def file_info(recording: Recording, *, everything: bool) -> str:
+    """Who came and went when; with ``everything`` also where everybody was in each frame."""
+    lines = ["Version: 1", f"Map: {recording.map_name}", f"Date: {recording.date}", ""]
+    for number, frame in enumerate(recording.frames, start=1):
+        details = [
+            f" Create {each.id}: {each.type_id} ({each.parent}) at "
+            f"({each.pose.x:.6g}, {-each.pose.y:.6g}, {each.pose.z:.6g})"
+            for each in frame.births
+        ]
+        for each in frame.births:
+            details += [f"  {name} = {value}" for name, value in each.attributes.items()]
+        details += [f" Destroy {each}" for each in frame.deaths]
+        details += [f" Collision {a} with {b}" for a, b in frame.collisions]
+        if everything:
+            details.append(f" Positions: {len(frame.ids)}")
+            for one, row in zip(frame.ids.tolist(), frame.motion.tolist(), strict=True):
+                details.append(f"  Id: {one} Location: ({row[0]:.6g}, {-row[1]:.6g}, {row[2]:.6g})")
+        if details:
+            lines += [f"Frame {number} at {frame.time_s:.6g} seconds", *details]
+    lines += ["", f"Frames: {len(recording.frames)}", f"Duration: {recording.duration_s:.6g} seconds", ""]
+    return "\n".join(lines)
+
+
+def collisions(recording: Recording, first: str, second: str) -> str:
+    """When actors of two kinds touched; once for each time they came together."""
+    births = _births(recording)
+    lines = [f"{'Time':>8} {'Id':>6} {'Actor 1':<32} {'Id':>6} {'Actor 2':<32}"]
+    before: set[tuple[int, int]] = set()
+    for frame in recording.frames:
+        for pair in sorted(set(frame.collisions) - before):
+            a, b = (births.get(one) for one in pair)
+            if a is None or b is None:
+                continue
+            if _is(b, first) and _is(a, second) and not (_is(a, first) and _is(b, second)):
+                a, b = b, a
+            if _is(a, first) and _is(b, second):
+                lines.append(f"{frame.time_s:8.2f} {a.id:6d} {a.type_id:<32} {b.id:6d} {b.type_id:<32}")
+        before = set(frame.collisions)
+    lines += ["", f"Frames: {len(recording.frames)}", f"Duration: {recording.duration_s:.6g} seconds", ""]
+    return "\n".join(lines)
+
+
+def blocked_actors(recording: Recording, least_s: float, least_m: float) -> str:
+    """Vehicles that moved less than a distance for at least a time."""
+    births = _births(recording)
+    since: dict[int, tuple[float, float, float]] = {}
+    found: list[tuple[float, float, int]] = []
+    for frame in recording.frames:
+        for one, row in zip(frame.ids.tolist(), frame.motion.tolist(), strict=True):
+            if one not in births or not births[one].type_id.startswith("vehicle."):
+                continue
+            start = since.setdefault(one, (frame.time_s, row[0], row[1]))
+            if hypot(row[0] - start[1], row[1] - start[2]) >= least_m:
+                if frame.time_s - start[0] >= least_s:
+                    found.append((start[0], frame.time_s - start[0], one))
+                since[one] = (frame.time_s, row[0], row[1])
+    end = recording.duration_s
+    found += [(start[0], end - start[0], one) for one, start in since.items() if end - start[0] >= least_s]
+    lines = [f"{'Time':>8} {'Id':>6} {'Actor':<32} {'Duration':>10}"]
+    for start_s, lasted_s, one in sorted(found, key=lambda item: -item[1]):
+        lines.append(f"{start_s:8.2f} {one:6d} {births[one].type_id:<32} {lasted_s:10.2f}")
+    lines += ["", f"Frames: {len(recording.frames)}", f"Duration: {end:.6g} seconds", ""]
+    return "\n".join(lines)
+
+
+def _is(birth: Birth, letter: str) -> bool:
+    if letter == "h":
+        return birth.attributes.get("role_name") == "hero"
+    if letter == "o":
+        return not birth.type_id.startswith(("vehicle.", "walker.", "traffic."))
+    return birth.type_id.startswith(KINDS.get(letter, ""))
