@@ -56,7 +56,14 @@ def _measure(drive: Drive, points: InitialPoints, size: int, iterations: int, ou
     target.parent.mkdir(parents=True, exist_ok=True)
     config = ReconstructionConfig(most_gaussians=size, growth=0.0, levels=((1.0, 1),), sh_from=0.0, pose_from=0.0)
     scene = reconstruct(
-        drive, output=target, iterations=iterations, holdout=_HOLDOUT, config=config, points=spread, overwrite=True
+        drive,
+        output=target,
+        iterations=iterations,
+        holdout=_HOLDOUT,
+        config=config,
+        points=spread,
+        overwrite=True,
+        complete=False,
     )
     return {
         "gaussians": scene.gaussian_count,

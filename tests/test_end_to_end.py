@@ -111,7 +111,9 @@ def test_noise_on_the_poses_is_found(recording: Drive) -> None:
     """0.8 degrees and 5 cm on every moment, and one camera mounted a degree off; pictures are 96 x 64."""
     moments = np.array([frame.timestamp_us for frame in recording.frames["front"]])
     noise = PoseNoise(moments, 30_000, 0.8, 0.05, seed=3)
-    scene = reconstruct(replace(recording, ego=noise.on(recording.ego)), iterations=500, holdout=4, config=CONFIG)
+    scene = reconstruct(
+        replace(recording, ego=noise.on(recording.ego)), iterations=500, holdout=4, config=CONFIG, complete=False
+    )
     learned = moments[~scene.held_out["front"]] + 15_000
     truth = recording.ego.at(learned)
     before, after = (pose_errors(path.at(learned), truth) for path in (scene.ego_recorded, scene.ego))
@@ -124,7 +126,7 @@ def test_a_camera_that_is_mounted_otherwise_is_found(recording: Drive) -> None:
     turned = transform_from(exp_so3(np.radians([0.0, 1.0, 0.0])), np.zeros(3))
     left = recording.cameras["left"]
     cameras = {**recording.cameras, "left": replace(left, rig_from_camera=left.rig_from_camera @ turned)}
-    scene = reconstruct(replace(recording, cameras=cameras), iterations=500, holdout=4, config=CONFIG)
+    scene = reconstruct(replace(recording, cameras=cameras), iterations=500, holdout=4, config=CONFIG, complete=False)
 
     def off_deg(sensors: dict[str, object]) -> float:
         def between(of: dict[str, object]) -> np.ndarray:
@@ -168,7 +170,7 @@ def test_kill_9_and_resume_give_the_bits_of_one_go(tiny_street: Path, recording:
     out, _ = running.communicate(timeout=60)
     assert running.returncode == -signal.SIGKILL, out
     assert not target.exists()
-    given = {"iterations": iterations, "holdout": 4, "config": SMALL}
+    given = {"iterations": iterations, "holdout": 4, "config": SMALL, "complete": False}
     resumed = reconstruct(recording, output=target, resume=True, **given)
     assert [path.name for path in tmp_path.iterdir()] == ["scene.usdz"]
     assert bits(resumed) == bits(reconstruct(recording, **given))

@@ -17,7 +17,8 @@ FLOORS = [
     {"drive", "gaussians"},
     {"ingest", "raster", "mesh", "maps"},
     {"scene"},
-    {"reconstruction", "rendering", "scenario"},
+    {"rendering", "scenario"},
+    {"reconstruction"},  # it ends by meshing what it renders
     {"evaluation", "simulation"},
     {"services", "viewer", "curation", "fleet"},
     {"cli"},

@@ -31,6 +31,7 @@ def reconstruct(
     downscale: float = 1,
     preset: Literal["fast", "balanced", "best"] = "balanced",
     refine_poses: bool = True,
+    complete: bool = True,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     seed: int = 0,
     resume: Flag = False,
@@ -55,6 +56,7 @@ def reconstruct(
         downscale: divide the images' size by this.
         preset: how many Gaussians and how much of the budget per resolution.
         refine_poses: correct the recording's poses and calibration on the way.
+        complete: end with meshes, the road as a layer of its own, and a map (the recording's, else an inferred one).
         device: where to compute: cuda trains through gsplat, without refining poses on the way; auto is the CPU.
         seed: of everything random.
         resume: go on from the last checkpoint of this output.
@@ -80,6 +82,7 @@ def reconstruct(
             resume=resume,
             overwrite=overwrite or resume,  # what is there came from the run that goes on
             refine_poses=refine_poses,
+            complete=complete,
             progress=progress,
         )
     stopped = checkpoint_path(output).exists()

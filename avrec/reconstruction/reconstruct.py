@@ -33,6 +33,7 @@ from avrec.reconstruction.checks import (
     warn_of_gaps,
     writable_scene,
 )
+from avrec.reconstruction.complete import completed
 from avrec.reconstruction.config import ReconstructionConfig, affordable, checked
 from avrec.reconstruction.config import preset as preset_of
 from avrec.reconstruction.depths import picture_depths
@@ -73,6 +74,7 @@ def reconstruct(
     overwrite: bool = False,
     refine_poses: bool = True,
     shutter: Literal["model", "ignore"] = "model",
+    complete: bool = True,
     config: ReconstructionConfig | None = None,
     points: InitialPoints | None = None,
     progress: Progress = NO_PROGRESS,
@@ -94,6 +96,7 @@ def reconstruct(
         overwrite: replace an ``output`` that exists.
         refine_poses: correct ego poses and camera mountings.
         shutter: ``"ignore"`` treats every picture as taken at once, to measure what the shutter is worth.
+        complete: end with meshes, the road as a layer of its own and a map; a run that was stopped early goes without.
         config: all constants, instead of the preset; budget, iterations, seed and refine_poses still come from above.
         points: initial points made earlier (by `initial_points` with the same hold-out).
         progress: told what is going on.
@@ -174,6 +177,13 @@ def reconstruct(
 
     # 3. Hand over.
     scene = scene_now()
+    if complete and not interrupted:
+        if kept is not None:
+            _keep(kept, trainer, fingerprint)  # an hour of optimisation must not hang on a mesh
+        try:
+            scene = completed(scene, drive, progress=progress)
+        except KeyboardInterrupt:
+            interrupted = True
     if target is not None and kept is not None:
         try:
             scene.save(target, overwrite=overwrite)

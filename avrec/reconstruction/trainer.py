@@ -68,7 +68,7 @@ class Trainer:
         rng: source of all draws.
         iteration: steps taken.
         spent_s: seconds spent in steps, over all sessions.
-        pose_uncertainty_rad: how far off poses may be at the start; steps much larger only shake those that are settled.
+        pose_uncertainty_rad: how far off poses may be at the start; larger steps only shake them.
         rasterizer: what renders; poses are only refined where it has gradients of them.
     """
 

@@ -29,8 +29,10 @@ SMALL = ReconstructionConfig(
 
 
 def quick(drive: Drive, *, iterations: int = 40, **more: Any) -> Scene:
-    """Reconstruct with `SMALL`."""
-    return reconstruct(drive, **{"iterations": iterations, "holdout": HOLDOUT, "config": SMALL, **more})
+    """Reconstruct with `SMALL`, Gaussians only."""
+    return reconstruct(
+        drive, **{"iterations": iterations, "holdout": HOLDOUT, "config": SMALL, "complete": False, **more}
+    )
 
 
 def bits(scene: Scene) -> dict[str, str]:

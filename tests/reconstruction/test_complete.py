@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avrec.drive import Drive
+from avrec.errors import DataError
+from avrec.gaussians import Gaussians
+from avrec.mesh import ground_mesh
+from avrec.reconstruction import complete, reconstruct
+from avrec.reconstruction.complete import completed, split_road
+from avrec.rendering import render
+from avrec.scene import Scene
+from avrec.scene.validate import validate
+from tests.reconstruction.small import SMALL, quick
+
+
+@pytest.fixture(scope="module")
+def recording(tiny_street: Path) -> Drive:
+    return Drive.open(tiny_street)
+
+
+@pytest.fixture(scope="module")
+def bare(recording: Drive) -> Scene:
+    return quick(recording, iterations=150)
+
+
+@pytest.fixture(scope="module")
+def whole(bare: Scene, recording: Drive) -> Scene:
+    return completed(bare, recording)
+
+
+def flat(count: int, z: float, *, log_scales: tuple[float, float, float]) -> Gaussians:
+    """Gaussians on a grid at one height, unturned."""
+    side = round(count**0.5)
+    x, y = np.meshgrid(np.linspace(-4, 4, side), np.linspace(-4, 4, side))
+    means = np.stack([x.ravel(), y.ravel(), np.full(side * side, z)], axis=1)
+    turned = np.tile([1.0, 0, 0, 0], (side * side, 1))
+    scales = np.tile(log_scales, (side * side, 1))
+    return Gaussians.from_parts(means, turned, scales, np.zeros(side * side), np.zeros((side * side, 4, 3)))
+
+
+def test_the_road_is_what_lies_flat_on_the_ground() -> None:
+    ground = ground_mesh(
+        flat(10_000, 0.0, log_scales=(0, 0, 0)).means.astype(float), np.array([[-3.0, 0, 0], [3, 0, 0]])
+    )
+    plate, pole = (-2.0, -2.0, -5.0), (-5.0, -5.0, 0.0)
+    layers = [flat(100, 0.02, log_scales=plate), flat(100, 0.5, log_scales=plate), flat(100, 0.02, log_scales=pole)]
+    rest, road = split_road(Gaussians.concatenate(layers), ground)
+    assert np.array_equal(road.packed, layers[0].packed)
+    assert np.array_equal(rest.packed, np.concatenate([layers[1].packed, layers[2].packed]))
+
+
+def test_a_pole_turned_on_its_side_is_road() -> None:
+    ground = ground_mesh(
+        flat(10_000, 0.0, log_scales=(0, 0, 0)).means.astype(float), np.array([[-3.0, 0, 0], [3, 0, 0]])
+    )
+    pole = flat(100, 0.02, log_scales=(-5.0, -5.0, 0.0))
+    lying = pole.packed.copy()
+    lying[:, 3:7] = [np.sqrt(0.5), np.sqrt(0.5), 0, 0]  # a quarter turn about x
+    assert len(split_road(Gaussians(lying), ground)[1]) == 100
+
+
+def test_the_picture_stays_the_same(bare: Scene, whole: Scene) -> None:
+    assert whole.road is not None
+    assert len(whole.static) + len(whole.road) == len(bare.static)
+    assert len(whole.road) > 0
+    time_us = int(bare.frames["front"][3])
+    before, after = (render(scene, "front", time_us).rgb for scene in (bare, whole))
+    assert np.abs(before - after).max() < 2e-3
+
+
+def test_the_ground_is_that_of_the_street(whole: Scene, recording: Drive) -> None:
+    assert whole.ground is not None
+    assert whole.mesh is not None
+    assert len(whole.mesh.faces) > len(whole.ground.faces)
+    assert (whole.ground.face_normals[:, 2] > 0.5).all()
+    path = recording.ego.at(np.linspace(*whole.span_us, 20))[:, :3, 3]
+    near = np.linalg.norm(whole.ground.vertices[:, None, :2] - path[:, :2], axis=2)
+    below = whole.ground.vertices[near.argmin(axis=0), 2]
+    assert np.abs(below - path[:, 2]).max() < 0.1
+
+
+def test_every_simulator_opens_it(whole: Scene, tmp_path: Path) -> None:
+    path = tmp_path / "street.usdz"
+    whole.save(path)
+    report = validate(path)
+    assert not [str(finding) for finding in report.findings if finding.where.startswith(("mesh", "map"))]
+    opened = Scene.open(path)
+    assert opened.map_xodr == whole.map_xodr
+    assert opened.road is not None
+    assert whole.road is not None
+    assert np.array_equal(opened.road.packed, whole.road.packed)
+
+
+def test_without_a_recorded_map_one_is_inferred(bare: Scene, recording: Drive) -> None:
+    scene = completed(bare, replace(recording, map_path=None))
+    assert scene.source["map"]["inferred"] is True
+    assert b"OpenDRIVE" in (scene.map_xodr or b"")
+
+
+def test_what_cannot_be_made_is_said(
+    bare: Scene, recording: Drive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_ground(*_: object, **__: object) -> None:
+        raise DataError("There is no ground here.")
+
+    monkeypatch.setattr(complete, "surfaces_of", no_ground)
+    with caplog.at_level(logging.WARNING):
+        scene = completed(bare, recording)
+    assert scene.mesh is None
+    assert scene.road is None
+    assert scene.map_xodr is not None
+    assert scene.source["missing"] == ["The scene has no meshes: There is no ground here."]
+    assert "no ground here" in caplog.text
+
+
+def test_ctrl_c_while_meshing_keeps_the_scene(
+    recording: Drive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    # The function of that name hides its module.
+    monkeypatch.setattr(sys.modules["avrec.reconstruction.reconstruct"], "completed", interrupted)
+    target = tmp_path / "scene.usdz"
+    given = {"output": target, "iterations": 20, "holdout": 4, "config": SMALL}
+    reconstruct(recording, **given)
+    assert Scene.open(target).mesh is None
+    assert target.with_name(target.name + ".checkpoint").exists()
+    monkeypatch.undo()
+    assert reconstruct(recording, **given, resume=True).mesh is not None
+    assert not target.with_name(target.name + ".checkpoint").exists()
