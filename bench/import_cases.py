@@ -12,7 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from avrec.geometry import Anchor, OpenCVPinholeCamera, Shutter, Trajectory, ecef_from_world, transform_from
+from avrec.geometry import (
+    Anchor,
+    OpenCVPinholeCamera,
+    Shutter,
+    ShutterDirection,
+    Trajectory,
+    ecef_from_world,
+    transform_from,
+)
 
 __all__ = ["IMPORT_KINDS", "import_seeds", "mutated_part"]
 
@@ -41,7 +49,7 @@ def import_seeds() -> dict[str, bytes]:
     model = OpenCVPinholeCamera(64, 48, (50.0, 50.0), (32.0, 24.0))
     sensors = {
         name: CameraSensor(name, model, np.eye(4), shutter)
-        for name, shutter in (("front", Shutter("top_to_bottom", 9000)), ("back", Shutter()))
+        for name, shutter in (("front", Shutter(ShutterDirection.TOP_TO_BOTTOM, 9000)), ("back", Shutter()))
     }
     scene = Scene(
         name="a",

@@ -68,7 +68,7 @@ def _layers(layers: Mapping[str, Any]) -> str:
     for name, counts in layers.items():
         inner = ", ".join(f"{count} {layer}" for layer, count in counts.items()) if counts else "cannot be read"
         told.append(f"{name}: {inner}")
-    return "; ".join(told) or "no NuRec volume"
+    return "; ".join(told) or "none that avrec can read"
 
 
 def _cameras(cameras: Mapping[str, Any]) -> Iterator[str]:

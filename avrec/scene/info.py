@@ -1,4 +1,7 @@
-"""What a scene file holds, told without reading its tensors. Takes packages by others too."""
+"""What a scene file holds, told without reading its tensors. Takes packages by others too.
+
+Only of a package without a NuRec volume the stage is opened, in a child process, to count its particle fields.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import numpy as np
 
 from avrec.errors import DataError
 from avrec.geometry import ecef_from_world
+from avrec.scene.foreign.front_door import import_gaussians
 from avrec.scene.importing.members import is_package
 from avrec.scene.importing.placement import anchor_at
 from avrec.scene.manifest import FORMAT
@@ -127,6 +131,12 @@ def _layers(archive: Archive, manifest: Any, volumes: Mapping[str, dict[str, Any
             "sky": _SKY in archive.members,
             "sh_degree": counts.get("sh_degree"),
         }
+    if not volumes:
+        try:
+            cloud = import_gaussians(archive.path)
+            return {"stage": {cloud.format: len(cloud.gaussians)}}
+        except DataError:
+            return {}
     return {name: None if volume is None else volume["layers"] for name, volume in volumes.items()}
 
 

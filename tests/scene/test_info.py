@@ -10,8 +10,11 @@ import pytest
 
 from avrec.errors import DataError
 from avrec.scene import scene_info
+from avrec.scene.package_writer import PackageWriter
+from avrec.scene.particlefield import write_particlefield
 from tests.scene.complete import complete_scene
 from tests.scene.scenes import START_US
+from tests.scene.strangers import stripped
 
 
 def test_of_a_complete_scene(tmp_path: Path) -> None:
@@ -68,3 +71,21 @@ def test_of_nothing(tmp_path: Path, content: bytes | None) -> None:
         (tmp_path / "a.usdz").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.usdz"):
         scene_info(tmp_path / "a.usdz")
+
+
+def test_of_a_package_of_particle_fields(tmp_path: Path) -> None:
+    write_particlefield(tmp_path / "a.usdc", complete_scene(50).static)
+    with PackageWriter(tmp_path / "a.usdz") as package:
+        package.add("a.usdc", (tmp_path / "a.usdc").read_bytes())
+    info = scene_info(tmp_path / "a.usdz")
+    assert info["layers"] == {"stage": {"ParticleField": 50}}
+    assert info["georeference"] is None
+    assert info["sky"] is None
+
+
+def test_place_and_sky_of_others(tmp_path: Path) -> None:
+    info = scene_info(stripped(complete_scene(), tmp_path / "a.usdz"))
+    assert info["georeference"]["latitude_deg"] == pytest.approx(49.0112)
+    assert info["georeference"]["placeholder"] is False
+    assert info["cameras"]["front@whole"]["readout_us"] == 20_000
+    assert info["map"]["driving_lanes"] == 2
