@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
-__all__ = ["Course", "courses_of"]
+__all__ = ["Course", "courses_of", "smoothed"]
 
 Float64 = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Course:
     @property
     def stations(self) -> Float64:
         """Distance of each point along the course, float64 [N]."""
-        return np.arange(len(self.xyz)) * STEP_M
+        return np.asarray(np.arange(len(self.xyz)) * STEP_M, np.float64)
 
     @property
     def length_m(self) -> float:
@@ -123,8 +123,7 @@ def _course(points: Float64, first_heading: Float64, ahead_m: float, behind_m: f
     along = np.concatenate([[0.0], np.cumsum(gap)])
     count = int(along[-1] / STEP_M) + 1
     line = np.stack([np.interp(np.arange(count) * STEP_M, along, points[:, axis]) for axis in range(3)], axis=1)
-    if count > 4:
-        line = _smooth(line)
+    line = smoothed(line, _SMOOTH_M / STEP_M)
     directions = []
     for inner, outer in ((min(int(_END_M / STEP_M), count - 1), 0), (-1 - min(int(_END_M / STEP_M), count - 1), -1)):
         step = (line[outer] - line[inner])[:2] * (1 if outer == -1 else -1)
@@ -138,12 +137,13 @@ def _course(points: Float64, first_heading: Float64, ahead_m: float, behind_m: f
     return Course(_even(whole), (back * STEP_M, back * STEP_M + (count - 1) * STEP_M))
 
 
-def _smooth(line: Float64) -> Float64:
-    """A Gaussian mean along the line; mirrored through its end points, so that those stay."""
-    pad = min(len(line) - 1, int(4 * _SMOOTH_M / STEP_M))
-    before, after = 2 * line[0] - line[pad:0:-1], 2 * line[-1] - line[-2 : -2 - pad : -1]
-    smooth = gaussian_filter1d(np.concatenate([before, line, after]), _SMOOTH_M / STEP_M, axis=0)
-    return np.asarray(smooth[pad : pad + len(line)])
+def smoothed(line: Float64, sigma: float) -> Float64:
+    """A Gaussian mean along a line [N, ...], mirrored through its end points, so that those and its course stay."""
+    pad = min(len(line) - 1, int(4 * sigma) + 1)
+    if pad < 1:
+        return line
+    whole = np.concatenate([2 * line[0] - line[pad:0:-1], line, 2 * line[-1] - line[-2 : -2 - pad : -1]])
+    return np.asarray(gaussian_filter1d(whole, sigma, axis=0)[pad : pad + len(line)])
 
 
 def _even(line: Float64) -> Float64:

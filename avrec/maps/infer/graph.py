@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from avrec.drive.lane_graph import Lane, LaneMark, Neighbor, Road
+from avrec.maps.infer.course import smoothed
 from avrec.maps.infer.directions import Directions, directions_of
 from avrec.maps.infer.lanes import Border, Passing, Stretch, Strip
 from avrec.maps.infer.lines import Line
+from avrec.maps.infer.paint import ROW_M
 from avrec.maps.infer.surface import Surface
 
 __all__ = ["Findings", "road_of"]
@@ -25,6 +27,8 @@ POINT_M = 1.0
 """Between the cross sections of lanes."""
 _PLANE_M = 0.25
 _MOST_BEND = 0.85
+_SURE_M = 10.0
+"""So much of a line makes it sure."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ def _frame(
     course = found.surface.course
     across = np.interp(stations, found.stations, found.swing)
     plan = course.place(stations, across + offset)[:, :2]
-    plan = _ends_kept(plan, 1.5)
+    plan = smoothed(plan, 1.5)
     step = np.gradient(plan, axis=0)
     step /= np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9)
     normal = np.stack([-step[:, 1], step[:, 0]], axis=1)
@@ -152,13 +156,6 @@ def _frame(
     tight = _MOST_BEND / np.maximum(np.abs(turn), 1e-4)
     reach = np.stack([np.where(turn < 0, -tight, -1e3), np.where(turn > 0, tight, 1e3)], axis=1)
     return _Frame(rows, plan, normal, offset, _level(found, stretches, stations, rows, across, offset), reach)
-
-
-def _ends_kept(line: Float64, sigma: float) -> Float64:
-    """A Gaussian mean along a line, mirrored through its end points."""
-    pad = min(len(line) - 1, int(4 * sigma) + 1)
-    whole = np.concatenate([2 * line[0] - line[pad:0:-1], line, 2 * line[-1] - line[-2 : -2 - pad : -1]])
-    return np.asarray(gaussian_filter1d(whole, sigma, axis=0)[pad : pad + len(line)])
 
 
 def _level(
@@ -180,7 +177,7 @@ def _level(
     rise = ((away - middle) * (z - mean[:, None])).sum(axis=1) / ((away - middle) ** 2).sum(axis=1)
     rise = gaussian_filter1d(np.clip(rise, -0.12, 0.12), 6.0, mode="nearest")
     level = mean - middle[:, 0] * rise
-    return np.stack([_ends_kept(level[:, None], 4.0)[:, 0], rise], axis=1)
+    return np.stack([smoothed(level, 4.0), rise], axis=1)
 
 
 def _section(
@@ -238,13 +235,18 @@ def _marks(border: Border, found: Findings, stretch: Stretch) -> tuple[LaneMark,
 
 def _confidence(strip: Strip, found: Findings, stretch: Stretch, driven: bool, sure: float) -> float:
     """0..1 from how well its borders show, whether somebody drove there, and how sure its direction is."""
-    shown = []
-    for border in (strip.right, strip.left):
-        line = None if border.line is None else found.lines[border.line]
-        rows = range(stretch.first, stretch.last)
-        shown.append(0.0 if line is None else float(np.mean([line.evidence_at(row) for row in rows])))
-    used = 0.2 if driven else 0.0
-    return round(min((0.1 + 0.65 * (min(shown) + max(shown)) / 2 + used) * sure, 0.95), 3)
+    shown = [_shown(border, found, stretch) for border in (strip.right, strip.left)]
+    used = 0.15 if driven else 0.0
+    return round(min((0.1 + 0.7 * (min(shown) + max(shown)) / 2 + used) * sure, 0.95), 3)
+
+
+def _shown(border: Border, found: Findings, stretch: Stretch) -> float:
+    """0..1, how well a border shows; little where only a few metres of it do."""
+    if border.line is None:
+        return 0.0
+    line = found.lines[border.line]
+    mean = float(np.mean([line.evidence_at(row) for row in range(stretch.first, stretch.last)]))
+    return mean * min(float(line.lit.sum()) * ROW_M / _SURE_M, 1.0)
 
 
 def _link(before: dict[int, Lane], after: dict[int, Lane], side: Literal["right", "left"]) -> None:

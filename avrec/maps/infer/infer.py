@@ -158,11 +158,10 @@ def _extent(course: Course, paint: Paint, swing: Float64) -> tuple[float, float]
     first, last = course.drive_m
     middle = np.abs(paint.offsets)[None] < 2.0
     seen = (paint.seen * middle).sum(axis=1) / middle.sum() > _SEEN
-    beyond = np.flatnonzero(~seen & (paint.stations > last))
-    before = np.flatnonzero(~seen & (paint.stations < first))
-    high = float(paint.stations[beyond[0] - 1]) if len(beyond) else float(paint.stations[-1])
-    low = float(paint.stations[before[-1] + 1]) if len(before) else float(paint.stations[0])
-    return max(min(low, first), 0.0), min(max(high, last), course.length_m)
+    shown = paint.stations[seen]
+    low, high = (float(shown[0]), float(shown[-1])) if len(shown) else (first, last)
+    low, high = max(min(low, first), 0.0), min(max(high, last), course.length_m)
+    return (low, high) if high - low > 2.0 else (0.0, course.length_m)
 
 
 def _traffic(drive: Drive, course: Course, stations: Float64, swing: Float64) -> list[Passing]:

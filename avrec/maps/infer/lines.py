@@ -27,6 +27,7 @@ _SIDESTEP_M = 0.2
 _PAUSE_M = 15.0
 _JOIN_M, _JOIN_GAP_M = 0.35, 60.0
 _SHORTEST_M = 5.0
+_LEAST_LIT_M = 2.4
 _FULL_CONTRAST, _FULL_RISE_M = 0.07, 0.10
 _LEAST_RISE_M = 0.045
 _KERB_SPAN_M = 0.5
@@ -99,7 +100,8 @@ def paint_lines(paint: Paint, swing: Float64) -> list[Line]:
     for rows, offsets, strength in found:
         evidence = np.clip(strength / _FULL_CONTRAST, 0.0, 1.0)
         line = Line("paint", rows, offsets, evidence, *_lit(contrast, seen, rows, offsets, paint))
-        lines.append(replace(line, yellow=_is_yellow(yellow, line, paint)))
+        if line.lit.sum() * ROW_M >= _LEAST_LIT_M:
+            lines.append(replace(line, yellow=_is_yellow(yellow, line, paint)))
     return lines
 
 
@@ -153,7 +155,7 @@ def _traced(
     active: list[list[tuple[int, float, float]]] = []
     done: list[list[tuple[int, float, float]]] = []
     for row in range(len(mean)):
-        keep = []
+        keep: list[list[tuple[int, float, float]]] = []
         for trace in active:
             (keep if (row - trace[-1][0]) * ROW_M <= _PAUSE_M else done).append(trace)
         active = keep

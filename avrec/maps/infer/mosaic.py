@@ -74,12 +74,12 @@ class Mosaic:
     @property
     def offsets(self) -> Float64:
         """Of the columns, float64 [D], from the right to the left."""
-        return np.arange(self.rgb.shape[1]) * D_CELL_M - self.reach_m
+        return np.asarray(np.arange(self.rgb.shape[1]) * D_CELL_M - self.reach_m, np.float64)
 
     @property
     def stations(self) -> Float64:
         """Of the rows, float64 [S]."""
-        return np.arange(self.rgb.shape[0]) * S_CELL_M
+        return np.asarray(np.arange(self.rgb.shape[0]) * S_CELL_M, np.float64)
 
 
 def road_mosaic(recording: Recording, surface: Surface, progress: Progress = NO_PROGRESS) -> Mosaic:
@@ -188,7 +188,8 @@ def _lay(recording: Recording, surface: Surface, frame: Frame, station: float, v
     fine = _between(pixels.astype(np.float32), rows, columns)
     sharp = _between(detail.astype(np.float32), rows, columns)
     known = _between((detail > 0).astype(np.float32), rows, columns) > 0.999
-    rgb = cv2.remap(picture, fine - np.float32(0.5), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    u, v = (np.ascontiguousarray(fine[..., axis] - np.float32(0.5)) for axis in (0, 1))
+    rgb = cv2.remap(picture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     sharp = np.where(known, sharp, np.float32(0.0))
     views.add(begin - first_row, _evened(recording, frame, np.asarray(rgb, np.uint8), sharp, surface.reach_m), sharp)
 
@@ -211,7 +212,7 @@ def _evened(recording: Recording, frame: Frame, rgb: UInt8, detail: Float32, rea
     middle = slice(round((reach_m - 4.0) / D_CELL_M), round((reach_m + 4.0) / D_CELL_M))
     road = colour[:, middle][detail[:, middle] > 0]
     level = float(np.median(road)) if len(road) > 50 else float(np.median(colour[detail > 0]))
-    return np.clip(colour * np.clip(_GREY / max(level, 1.0), 0.3, 3.0), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(colour * np.clip(_GREY / max(level, 1.0), 0.3, 3.0), 0, 255), np.uint8)
 
 
 def _project(recording: Recording, frame: Frame, world: Float64) -> tuple[Float64, Float64]:

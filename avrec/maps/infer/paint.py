@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
+from avrec.maps.infer.course import smoothed
 from avrec.maps.infer.mosaic import D_CELL_M, S_CELL_M, Mosaic
 
 __all__ = ["Paint", "paint_of", "shifted", "swing_of"]
@@ -50,12 +51,12 @@ class Paint:
     @property
     def stations(self) -> Float64:
         """Of the rows' middles, float64 [R]."""
-        return (np.arange(len(self.contrast)) + 0.5) * ROW_M - 0.5 * S_CELL_M
+        return np.asarray((np.arange(len(self.contrast)) + 0.5) * ROW_M - 0.5 * S_CELL_M, np.float64)
 
     @property
     def offsets(self) -> Float64:
         """Of the columns, float64 [D]."""
-        return np.arange(self.contrast.shape[1]) * D_CELL_M - self.reach_m
+        return np.asarray(np.arange(self.contrast.shape[1]) * D_CELL_M - self.reach_m, np.float64)
 
 
 def paint_of(mosaic: Mosaic) -> Paint:
@@ -90,7 +91,7 @@ def swing_of(paint: Paint) -> Float64:
     """
     rows = len(paint.contrast)
     steps = round(_SWING_M / _SWING_STEP_M)
-    shifts = np.arange(-steps, steps + 1) * _SWING_STEP_M
+    shifts = np.asarray(np.arange(-steps, steps + 1) * _SWING_STEP_M, np.float64)
     swing = np.zeros(rows)
     strength = np.asarray(paint.contrast, np.float64)
     strength = strength - strength.mean(axis=1, keepdims=True)
@@ -103,7 +104,7 @@ def swing_of(paint: Paint) -> Float64:
         # match[r, k]: agreement of row r, moved by shift k, with its surroundings
         match = np.stack([(shifted(soft, np.full(rows, shift)) * around).sum(axis=1) for shift in shifts], axis=1)
         swing = _smoothest(match / max(float(np.abs(match).max(axis=1).mean()), 1e-9), shifts)
-        swing = gaussian_filter1d(swing, 4.0 / ROW_M, mode="nearest")
+        swing = smoothed(swing, 3.0 / ROW_M)
         swing -= np.median(swing)
     return np.asarray(swing)
 

@@ -41,7 +41,7 @@ class Surface:
     @property
     def stations(self) -> Float64:
         """Of the rows, float64 [S]."""
-        return np.arange(self.relief.shape[0]) * S_STEP_M
+        return np.asarray(np.arange(self.relief.shape[0]) * S_STEP_M, np.float64)
 
     @property
     def offsets(self) -> Float64:
@@ -72,7 +72,7 @@ def surface_of(course: Course, points_sdz: Float64, height_at: HeightAt | None, 
         height_at: world z at world points [N, 2]; not finite where unknown.
         reach_m: how far to the sides.
     """
-    s = np.arange(round(course.length_m / S_STEP_M) + 1) * S_STEP_M
+    s = np.asarray(np.arange(round(course.length_m / S_STEP_M) + 1) * S_STEP_M, np.float64)
     d = _offsets(reach_m)
     if height_at is not None:
         places = course.place(s[:, None], d)
@@ -112,7 +112,7 @@ def lidar_around(drive: Drive, ego: Trajectory, course: Course, reach_m: float) 
 
 def _offsets(reach_m: float) -> Float64:
     half = round(reach_m / D_STEP_M)
-    return np.arange(-half, half + 1) * D_STEP_M
+    return np.asarray(np.arange(-half, half + 1) * D_STEP_M, np.float64)
 
 
 def _binned(points: Float64, rows: int, columns: int, reach_m: float) -> tuple[Float64, NDArray[np.bool_]]:
