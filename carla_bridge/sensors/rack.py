@@ -1,8 +1,8 @@
 """All sensors of a world: when each measures, and its message on its stream.
 
 A sensor is a function from the world's state to the bytes of one measurement. Noise is drawn from generators seeded
-by the server's seed, the sensor's own seed, its number in the episode and the step, so that it does not matter who
-listens when.
+by the server's seed, the sensor's own seed, its number in the episode and the steps since it was made, so that it
+does not matter who listens when.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Sensor:
     picture: bool
     memory: dict[str, Any]
     next_s: float = 0.0
+    born: int = 0
     broken: bool = False
 
     def number_of(self, name: str) -> float:
@@ -95,7 +96,7 @@ class SensorRack:
         every = float(actor.spec.attributes.get("sensor_tick", "0") or 0.0)
         number = self.profile.sensor_types[kind.stream_type]
         self._sensors[actor.id] = Sensor(
-            actor, stream, number, self._count, every, kind.measure, kind.picture, {}, self.world.time_s
+            actor, stream, number, self._count, every, kind.measure, kind.picture, {}, self.world.time_s, self.steps
         )
         self._count += 1
 
@@ -149,4 +150,4 @@ class SensorRack:
     def noise(self, sensor: Sensor) -> Generator:
         """Random numbers of this sensor in this step."""
         own = int(float(sensor.actor.spec.attributes.get("noise_seed", "0")))
-        return np.random.default_rng([self.seed, abs(own), sensor.number, self.steps])
+        return np.random.default_rng([self.seed, abs(own), sensor.number, self.steps - sensor.born])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from avrec.drive.lane_graph import Lane, LaneGraph
 from avrec.errors import DataError
 from avrec.maps import read_opendrive
+from carla_bridge.navigation import navigation_file, walk_mesh
 from carla_bridge.world.ground import Ground, ground_of_lanes
 from carla_bridge.world.pose import Pose
 
@@ -48,6 +50,11 @@ class RoadMap:
     lanes: tuple[Lane, ...]
     limits_kmh: Float64
     spawn_points: tuple[Pose, ...]
+
+    @cached_property
+    def navigation(self) -> bytes:
+        """Where people walk, as the file that clients load; empty without sidewalks."""
+        return navigation_file(walk_mesh(self.graph))
 
 
 def read_road_map(source: str | Path | bytes, name: str | None = None) -> RoadMap:

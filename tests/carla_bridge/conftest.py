@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,9 @@ def server(recordings: Path) -> Iterator[carla_bridge.Server]:
 
 
 @pytest.fixture(scope="session")
-def client(server: carla_bridge.Server) -> Any:
+def client(server: carla_bridge.Server, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The official client."""
+    os.environ["CARLA_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
     import carla
 
     found = carla.Client(server.host, server.port)

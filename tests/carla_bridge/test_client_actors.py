@@ -235,7 +235,6 @@ def test_people_under_direct_control(world: Any, library: Any) -> None:
     assert person.get_control().speed == pytest.approx(1.5)
     controller = world.spawn_actor(library.find("controller.ai.walker"), carla.Transform(), attach_to=person)
     assert controller.parent.id == person.id
-    assert world.get_random_location_from_navigation() is None  # no navigation mesh yet
 
 
 def test_traffic_lights(world: Any, car: Any) -> None:

@@ -71,10 +71,11 @@ def _destroy(host: Host, actor_id: int) -> None:
 
 
 def _walker_state(host: Host, actor_id: int, transform: Value, speed: float) -> None:
-    """Pose and speed as a walker controller in the client sets them."""
+    """Pose and speed as a walker controller in the client sets them: with the feet on the mesh."""
     world = host.world
     actor = world.actor(actor_id)
     pose = pose_in(transform)
+    pose = pose._replace(z=pose.z + actor.spec.half[2])
     world.set_pose(actor, pose)
     world.motion[actor.row, 6:9] = rotate(pose, (numbers_in([speed], 1)[0], 0.0, 0.0))
 
