@@ -18,9 +18,10 @@ Float32 = NDArray[np.float32]
 
 ROW_M = 0.6
 """Along the road, one row of a paint map."""
-_WIDTHS_M = (0.1, 0.15, 0.25)
-_BESIDE_M = 0.1
-_GAP_M = 0.05
+# Odd numbers of cells of `D_CELL_M`, so that left and right are alike: paint, the ground beside it, a gap between.
+_WIDTHS = (3, 5)
+_BESIDE = 3
+_GAP = 1
 _MOST = 0.2
 """Contrast above which paint does not count more."""
 _SWING_M = 4.0
@@ -64,11 +65,11 @@ def paint_of(mosaic: Mosaic) -> Paint:
     grey = np.where(mosaic.seen, mosaic.rgb.mean(axis=2), np.nan).astype(np.float32)
     grey = _along(grey)
     best = np.zeros(grey.shape, np.float32)
-    for width in _WIDTHS_M:
+    for width in _WIDTHS:
         # Only what is brighter than both sides: an edge between two grounds is not.
-        inner = _mean(grey, 0.0, width)
-        away = width / 2 + _GAP_M + _BESIDE_M / 2
-        left, right = _mean(grey, away, _BESIDE_M), _mean(grey, -away, _BESIDE_M)
+        inner = _mean(grey, 0, width)
+        away = width // 2 + _GAP + _BESIDE // 2 + 1
+        left, right = _mean(grey, away, _BESIDE), _mean(grey, -away, _BESIDE)
         with np.errstate(invalid="ignore"):
             rise = (inner - np.maximum(left, right)) / (np.maximum(left, right) + 12.0)
             even = np.abs(left - right) < 0.8 * np.maximum(inner - np.maximum(left, right), 0.0) + 6.0
@@ -146,11 +147,9 @@ def _along(grey: Float32) -> Float32:
     return np.where(known, total / np.maximum(share, 1e-6), np.nan).astype(np.float32)
 
 
-def _mean(grey: Float32, away_m: float, width_m: float) -> Float32:
-    """Mean over a band across the road, ``away_m`` to the left of each cell; NaN where some of it is unseen."""
-    size = max(round(width_m / D_CELL_M), 1)
-    low = round((away_m - width_m / 2) / D_CELL_M + 0.5) if size % 2 == 0 else round(away_m / D_CELL_M) - size // 2
-    columns = np.arange(grey.shape[1])[None] + low + np.arange(size)[:, None]
+def _mean(grey: Float32, away: int, cells: int) -> Float32:
+    """Mean over an odd number of cells across the road, ``away`` cells to the left; NaN where some of it is unseen."""
+    columns = np.arange(grey.shape[1])[None] + away + np.arange(-(cells // 2), cells // 2 + 1)[:, None]
     inside = (columns >= 0) & (columns < grey.shape[1])
     bands = np.where(inside[:, None, :], grey[:, columns.clip(0, grey.shape[1] - 1)].transpose(1, 0, 2), np.nan)
     return np.asarray(bands.mean(axis=0), np.float32)
