@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from avrec.drive.lane_graph import Lane
+from avrec.errors import DataError
 
-__all__ = ["Ground", "GroundSample", "flat_ground", "ground_of_lanes"]
+__all__ = ["Ground", "GroundSample", "GroundSamples", "flat_ground", "gridded", "ground_of_lanes", "lane_samples"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -33,6 +34,15 @@ class GroundSample(NamedTuple):
     slope_x: Float64
     slope_y: Float64
     lane: Int64
+
+
+class GroundSamples(NamedTuple):
+    """Points on a surface: float64 [S, 3], slopes [S, 2], lane [S] (-1 for none), rank [S] (0 before 1)."""
+
+    points: Float64
+    slopes: Float64
+    owner: Int64
+    prior: Int64
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,11 @@ class Ground:
         place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         return np.where(self.keys[place] == wanted, self.lane[self.first[place]], -1)
 
+    def covers(self, x: Float64, y: Float64) -> NDArray[np.bool_]:
+        """Whether there is a surface at points [N]."""
+        wanted = _key(np.floor(x / CELL_M).astype(np.int64), np.floor(y / CELL_M).astype(np.int64))
+        return np.asarray(self.keys[np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)] == wanted)
+
     def height(self, x: float, y: float, z: float) -> float:
         """Height of the ground under one point."""
         return float(self.at(np.array([x]), np.array([y]), np.array([z])).z[0])
@@ -102,21 +117,31 @@ def flat_ground(height_m: float = 0.0) -> Ground:
 
 def ground_of_lanes(lanes: Iterable[Lane]) -> Ground:
     """The surface of lanes; the index of a lane is its place in the order given."""
-    points, slopes, owner, prior = [], [], [], []
+    return gridded(lane_samples(lanes))
+
+
+def lane_samples(lanes: Iterable[Lane]) -> GroundSamples:
+    """Points all over lanes, drivable ones first."""
+    found: list[GroundSamples] = []
+    count = 0
     for index, lane in enumerate(lanes):
-        xyz, slope = _samples(lane)
-        points.append(xyz)
-        slopes.append(slope)
-        owner.append(np.full(len(xyz), index))
-        prior.append(np.full(len(xyz), 0 if lane.drivable else 1))
-        if sum(map(len, points)) > MAX_SAMPLES:
-            break
-    if not points or not sum(map(len, points)):
+        points, slopes = _samples(lane)
+        count += len(points)
+        if count > MAX_SAMPLES:
+            raise DataError(f"The map's lanes would take more than {MAX_SAMPLES} samples. Cut it into parts.")
+        rank = 0 if lane.drivable else 1
+        found.append(GroundSamples(points, slopes, np.full(len(points), index), np.full(len(points), rank)))
+    if not found:
+        empty = np.zeros(0, dtype=np.int64)
+        return GroundSamples(np.zeros((0, 3)), np.zeros((0, 2)), empty, empty)
+    return GroundSamples._make(np.concatenate(columns) for columns in zip(*found, strict=True))
+
+
+def gridded(samples: GroundSamples) -> Ground:
+    """Planes in a grid from samples of a surface; level ground at height 0 without any."""
+    points, slopes, owner, prior = samples
+    if not len(points):
         return flat_ground()
-    return _gridded(np.concatenate(points), np.concatenate(slopes), np.concatenate(owner), np.concatenate(prior))
-
-
-def _gridded(points: Float64, slopes: Float64, owner: Int64, prior: Int64) -> Ground:
     cell = np.floor(points[:, :2] / CELL_M).astype(np.int64)
     key = _key(cell[:, 0], cell[:, 1])
     centre = (cell + 0.5) * CELL_M

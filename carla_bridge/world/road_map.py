@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from avrec.drive.lane_graph import Lane, LaneGraph
 from avrec.errors import DataError
 from avrec.maps import read_opendrive
+from avrec.mesh.mesh import Mesh
 from carla_bridge.navigation import navigation_file, walk_mesh
 from carla_bridge.world.ground import Ground, ground_of_lanes
+from carla_bridge.world.ground_mesh import ground_of_mesh
 from carla_bridge.world.pose import Pose
 
 __all__ = ["RoadMap", "read_road_map"]
@@ -27,6 +29,7 @@ SPAWN_MARGIN_M = 4.0
 SPAWN_HEIGHT_M = 0.3
 """Above the road, so that a vehicle of any size settles on it instead of starting inside."""
 MAX_SPAWN_POINTS = 2000
+SCENE_SUFFIX = ".usdz"
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,18 @@ class RoadMap:
 
 
 def read_road_map(source: str | Path | bytes, name: str | None = None) -> RoadMap:
-    """Read an OpenDRIVE map.
+    """Read a map.
 
     Args:
-        source: path of a ``.xodr`` file, or its content.
+        source: path of an OpenDRIVE file or of a scene, or the content of an OpenDRIVE file.
         name: of the map; by default the file's, or ``OpenDriveMap``.
 
     Raises:
-        DataError: no such file, or not such a map.
+        DataError: no such file, not such a map, or a scene without one.
     """
+    mesh = None
+    if not isinstance(source, bytes) and Path(source).suffix.lower() == SCENE_SUFFIX:
+        name, source, mesh = _map_of_scene(Path(source))
     if not isinstance(source, bytes):
         path = Path(source)
         name = name or path.stem
@@ -81,11 +87,21 @@ def read_road_map(source: str | Path | bytes, name: str | None = None) -> RoadMa
         name=name or "OpenDriveMap",
         opendrive=source.decode("utf-8", errors="replace"),
         graph=graph,
-        ground=ground_of_lanes(lanes),
+        ground=ground_of_lanes(lanes) if mesh is None else ground_of_mesh(mesh, lanes),
         lanes=lanes,
         limits_kmh=np.array([*limits, DEFAULT_LIMIT_KMH]),
         spawn_points=_spawn_points(lanes),
     )
+
+
+def _map_of_scene(path: Path) -> tuple[str, bytes, Mesh | None]:
+    """Name, OpenDRIVE file and ground of a scene."""
+    from avrec.scene import Scene  # brings the Gaussians' packages, which a bare map does not need
+
+    scene = Scene.open(path)
+    if scene.map_xodr is None:
+        raise DataError(f"The scene {path.name} holds no map to drive on. Reconstruct it with a map, or add one.")
+    return scene.name, scene.map_xodr, scene.ground
 
 
 def _spawn_points(lanes: tuple[Lane, ...]) -> tuple[Pose, ...]:

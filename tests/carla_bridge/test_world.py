@@ -1,19 +1,28 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import hypot, pi, radians, tan
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from avrec.drive.lane_graph import Lane
+from avrec.errors import DataError
+from avrec.mesh import Mesh
+from avrec.scene import Scene
+from carla_bridge.server.host import Host
+from carla_bridge.server.profiles import profile_of
 from carla_bridge.world import RoadMap, World, read_road_map
 from carla_bridge.world.actor import Actor, ActorSpec, Kind, SpawnError
 from carla_bridge.world.ground import ground_of_lanes
+from carla_bridge.world.ground_mesh import ground_of_mesh
 from carla_bridge.world.physics import VehicleControl, default_physics
 from carla_bridge.world.pose import Pose
 from carla_bridge.world.traffic_lights import LightState
 from carla_bridge.world.walking import Gait
 from tests.carla_bridge.support import LANE_M, LIMIT_KMH, loop_map
+from tests.scene.complete import complete_scene
 
 HALF = (2.4, 1.0, 0.75)
 CAR = ActorSpec(
@@ -253,3 +262,63 @@ def test_bridges_have_a_storey_of_their_own() -> None:
     assert ground.height(0.2, 0.3, 6.5) == pytest.approx(6.0)
     assert ground.height(15.0, 0.3, 6.5) == pytest.approx(0.0)
     assert ground.height(200.0, 0.3, 6.5) in (0.0, 6.0)  # off the map the nearest road goes on
+
+
+def test_the_ground_of_a_scene_is_its_mesh_and_goes_on_along_the_lanes() -> None:
+    """A ramp of mesh over the first half of a level lane: heights by hand."""
+    x = np.linspace(0.0, 40.0, 5)
+    lane = Lane("a", *(np.stack([x, np.full(5, y), np.zeros(5)], axis=1) for y in (0.0, 2.0, -2.0)))
+    corners = np.array([[0.0, -3.0, 1.0], [20.0, -3.0, 3.0], [20.0, 3.0, 3.0], [0.0, 3.0, 1.0]])
+    wall = np.array([[5.0, -3.0, 1.5], [5.0, 3.0, 1.5], [5.0, 0.0, 9.0]])
+    mesh = Mesh(np.concatenate([corners, wall]), np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6]]))
+    ground = ground_of_mesh(mesh, [lane])
+    xs = np.array([0.7, 9.3, 19.2, 30.0, 39.0])
+    found = ground.at(xs, np.full(5, 0.4), np.array([1.0, 2.0, 3.0, 0.0, 0.0]))
+    np.testing.assert_allclose(found.z, [1.07, 1.93, 2.92, 0.0, 0.0], atol=1e-9)
+    assert found.lane.tolist() == [0] * 5
+    assert ground.at(np.array([10.0]), np.array([2.7]), np.array([2.0])).lane[0] == -1  # mesh beside the lane
+
+
+def test_two_hosts_tell_the_same_bits(loop: RoadMap) -> None:
+    def told() -> list[bytes]:
+        host = Host(loop, profile_of("0.9.16"), seed=4)
+        blueprints = host.blueprints
+        for pose in loop.spawn_points[:5]:
+            car = host.spawn(blueprints["vehicle.tesla.model3"], {}, pose)
+            host.world.control(car, VehicleControl(throttle=0.7, steer=0.05))
+        camera = host.spawn(
+            blueprints["sensor.camera.rgb"], {"image_size_x": "40", "image_size_y": "30"}, Pose(), car.id
+        )
+        imu = host.spawn(blueprints["sensor.other.imu"], {"noise_accel_stddev_x": "1"}, Pose(), car.id)
+        found: list[bytes] = []
+        host.streams.wanted = lambda stream: True  # type: ignore[method-assign]
+        host.streams.publish = lambda stream, message: found.append(bytes(message))  # type: ignore[method-assign]
+        for _ in range(40):
+            host.tick()
+        assert {camera.id, imu.id} <= host.world.actors.keys()
+        return [message[:56] + message[64:] if len(message) > 500 else message for message in found]
+
+    first, second = told(), told()
+    assert len(first) == 3 * 40
+    assert first == second
+
+
+def test_a_scene_file_is_a_world(tmp_path: Path) -> None:
+    scene = complete_scene()
+    path = tmp_path / "scene.usdz"
+    scene.save(path)
+    found = read_road_map(path)
+    assert found.name == scene.name
+    assert scene.map_xodr is not None
+    assert found.opendrive.encode() == scene.map_xodr
+    assert scene.ground is not None
+    middle = scene.ground.vertices[scene.ground.faces].mean(axis=1)
+    heights = found.ground.at(*middle.T.copy()).z
+    assert float(np.median(np.abs(heights - middle[:, 2]))) < 0.05
+    with pytest.raises(DataError, match="no map"):
+        read_road_map(_saved(replace(scene, map_xodr=None), tmp_path / "bare.usdz"))
+
+
+def _saved(scene: Scene, path: Path) -> Path:
+    scene.save(path)
+    return path
