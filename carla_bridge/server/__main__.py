@@ -19,7 +19,7 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Serve; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m carla_bridge.server", description=__doc__)
-    parser.add_argument("map", nargs="+", help="OpenDRIVE files; the first is loaded, the others by name. - is stdin")
+    parser.add_argument("map", nargs="+", help="OpenDRIVE files or scenes; the first is loaded")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: only this machine)")
     parser.add_argument("--port", type=int, default=2000, help="RPC port, 0 for a free one (default 2000)")
     parser.add_argument("--version", default="0.9.16", choices=sorted(PROFILES), help="of the clients (default 0.9.16)")

@@ -10,11 +10,16 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from avrec.errors import AvrecError
+
+if TYPE_CHECKING:
+    from avrec.scene import Scene
 
 __all__ = ["Server", "serve"]
 
@@ -69,7 +74,7 @@ class Server:
 
 
 def serve(
-    source: str | Path | bytes,
+    source: str | Path | bytes | Scene,
     port: int = 2000,
     host: str = "127.0.0.1",
     *,
@@ -80,7 +85,7 @@ def serve(
     """Start a world that CARLA clients connect to, and wait until they can.
 
     Args:
-        source: an OpenDRIVE map: the path of a file, or its bytes.
+        source: an OpenDRIVE map (path or bytes) or a scene with a map (path, or as it is in memory).
         port: of the RPC, 0 for a free one.
         host: address to listen on; the protocol knows no passwords, so the default is this machine only.
         version: of the clients: ``"0.9.16"`` or ``"0.9.15"``.
@@ -90,6 +95,11 @@ def serve(
     Raises:
         AvrecError: no such map, or the port is taken; the text says which.
     """
+    if not isinstance(source, str | Path | bytes):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "scene.usdz"
+            source.save(path)
+            return serve(path, port, host, version=version, seed=seed, recordings=recordings)
     from_memory = isinstance(source, bytes)
     command = [sys.executable, "-m", "carla_bridge.server", "-" if from_memory else str(source), "--ready-line"]
     command += ["--port", str(port), "--host", host, "--version", version, "--seed", str(seed)]

@@ -9,8 +9,8 @@ import pytest
 
 carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
 
-CARS = 8
-SECONDS = 20
+CARS = 16
+SECONDS = 60
 STEP_S = 0.05
 
 
@@ -23,7 +23,7 @@ def free_port() -> int:
 def test_the_traffic_manager_drives_without_accidents(client: Any, world: Any) -> None:
     library = world.get_blueprint_library()
     cars = [each for each in library.filter("vehicle.*") if each.get_attribute("base_type").as_str() == "car"]
-    spots = world.get_map().get_spawn_points()[::3][:CARS]
+    spots = world.get_map().get_spawn_points()[::2][:CARS]
     port = free_port()
     manager = client.get_trafficmanager(port)
     manager.set_synchronous_mode(True)
@@ -64,7 +64,7 @@ def test_the_traffic_manager_drives_without_accidents(client: Any, world: Any) -
     manager.shut_down()  # before the world is loaded again, or it crashes the client
     for sensor in sensors:
         sensor.destroy()
-    assert min(lengths.values()) > 60.0
+    assert min(lengths.values()) > 120.0
     assert not hits
     assert sorted(errors)[int(len(errors) * 0.95)] < 0.8
 

@@ -1,0 +1,220 @@
+"""The embedded CARLA world under the official client: ``python -m bench.carla_world [PART ...] --map FILE.xodr``.
+
+``ticks``: ticks per second with an ego and 20 vehicles that all move, without sensors, and round trips of a call.
+``images``: pictures of 800 x 600 per second through the stream, from a renderer that only copies and from the plain
+one. ``worlds``: 1,000 fresh clients that each find the world. ``traffic``: the Traffic Manager with 20 vehicles and 20
+people under walker controllers for 10 simulated minutes: collisions, distance to the lane's middle, errors. Without a
+name all four run. The best and the median of several rounds are printed; the best is what an idle machine gives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import queue
+import random
+import socket
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import carla_bridge
+from avrec.errors import require
+from carla_bridge.sensors.rendering import CameraRequest, WorldView
+from carla_bridge.server.host import Host
+from carla_bridge.server.profiles import profile_of
+from carla_bridge.server.server import run_server
+from carla_bridge.world import read_road_map
+
+__all__ = ["main"]
+
+VEHICLES = 21
+STEP_S = 0.05
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    parts = {"ticks": ticks, "images": images, "worlds": worlds, "traffic": traffic}
+    parser = argparse.ArgumentParser(prog="python -m bench.carla_world", description=__doc__)
+    parser.add_argument("part", nargs="*", choices=[*parts, []], help="what to measure (default: all)")
+    parser.add_argument("--map", type=Path, required=True, help="an OpenDRIVE map with 21 spawn points")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of simulated traffic (default 10)")
+    options = parser.parse_args(arguments)
+    for name in options.part or parts:
+        with carla_bridge.serve(options.map, port=0) as server:
+            parts[name](server, options)
+    return 0
+
+
+def _connect(server: Any) -> tuple[Any, Any]:
+    client = require("carla", "carla").Client(server.host, server.port)
+    client.set_timeout(30.0)
+    world = client.get_world()
+    settings = world.get_settings()
+    settings.synchronous_mode, settings.fixed_delta_seconds = True, STEP_S
+    world.apply_settings(settings)
+    return client, world
+
+
+def _rate(call: Callable[[], object], calls: int, rounds: int = 12) -> str:
+    rates = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        for _ in range(calls):
+            call()
+        rates.append(calls / (time.perf_counter() - start))
+    return f"{max(rates):8.0f} /s best {statistics.median(rates):8.0f} /s median"
+
+
+def ticks(server: carla_bridge.Server, options: argparse.Namespace) -> None:
+    """Ticks and round trips per second."""
+    carla = require("carla", "carla")
+    _, world = _connect(server)
+    print(f"ticks, empty world          {_rate(world.tick, 500)}")
+    blueprint = world.get_blueprint_library().find("vehicle.tesla.model3")
+    for number, spot in enumerate(world.get_map().get_spawn_points()[:VEHICLES]):
+        car = world.spawn_actor(blueprint, spot)
+        car.apply_control(carla.VehicleControl(throttle=0.3, steer=0.1 + number / 200))
+    print(f"ticks, ego and 20 vehicles  {_rate(world.tick, 200)}")
+    print(f"round trips of a call       {_rate(world.get_settings, 500)}")
+
+
+def images(server: carla_bridge.Server, options: argparse.Namespace) -> None:
+    """Pictures per second."""
+    _print_pictures("plain", server)
+    context = multiprocessing.get_context("spawn")
+    ports: Any = context.Queue()
+    process = context.Process(target=_serve_copies, args=(options.map, ports), daemon=True)
+    process.start()
+    try:
+        _print_pictures("copied", SimpleNamespace(host="127.0.0.1", port=ports.get(timeout=60.0)))
+    finally:
+        process.terminate()
+        process.join()
+
+
+class _Copier:
+    """Stands for a renderer that costs nothing."""
+
+    def camera(self, view: WorldView, request: CameraRequest) -> NDArray[np.uint8]:
+        return np.full((request.height, request.width, 4), view.world.frame & 255, dtype=np.uint8)
+
+
+def _serve_copies(path: Path, ports: Any) -> None:
+    host = Host(read_road_map(path), profile_of("0.9.16"), renderer=_Copier())
+    run_server(host, port=0, ready=ports.put)
+
+
+def _print_pictures(name: str, server: Any) -> None:
+    carla = require("carla", "carla")
+    _, world = _connect(server)
+    blueprint = world.get_blueprint_library().find("sensor.camera.rgb")
+    camera = world.spawn_actor(blueprint, carla.Transform(carla.Location(z=3)))
+    pictures: queue.Queue[Any] = queue.Queue()
+    camera.listen(pictures.put)
+
+    def one() -> None:
+        world.tick()
+        pictures.get(timeout=30.0)
+
+    print(f"pictures 800 x 600, {name:6}  {_rate(one, 5 if name == 'plain' else 50, 6)}")
+    camera.destroy()
+
+
+def worlds(server: carla_bridge.Server, options: argparse.Namespace) -> None:
+    """1,000 fresh clients."""
+    carla = require("carla", "carla")
+    slowest = 0.0
+    for _ in range(1000):
+        start = time.perf_counter()
+        client = carla.Client(server.host, server.port)
+        client.set_timeout(30.0)
+        client.get_world()
+        slowest = max(slowest, time.perf_counter() - start)
+    print(f"1,000 fresh get_world()     none failed, slowest {slowest:.2f} s")
+
+
+def traffic(server: carla_bridge.Server, options: argparse.Namespace) -> None:
+    """Vehicles of the Traffic Manager and people of walker controllers."""
+    carla = require("carla", "carla")
+    client, world = _connect(server)
+    library, town = world.get_blueprint_library(), world.get_map()
+    generator = random.Random(1)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    manager = client.get_trafficmanager(port)
+    manager.set_synchronous_mode(True)
+    manager.set_random_device_seed(1)
+    spots = town.get_spawn_points()
+    generator.shuffle(spots)
+    kinds = [each for each in library.filter("vehicle.*") if each.get_attribute("base_type").as_str() == "car"]
+    command = carla.command
+    spawned = client.apply_batch_sync(
+        [
+            command.SpawnActor(generator.choice(kinds), spot).then(
+                command.SetAutopilot(command.FutureActor, True, port)
+            )
+            for spot in spots[: VEHICLES - 1]
+        ],
+        True,
+    )
+    cars = [world.get_actor(answer.actor_id) for answer in spawned if not answer.error]
+    hits: list[Any] = []
+    sensors = [
+        world.spawn_actor(library.find("sensor.other.collision"), carla.Transform(), attach_to=car) for car in cars
+    ]
+    for sensor in sensors:
+        sensor.listen(lambda event: hits.append((event.frame, event.actor.id, event.other_actor.id)))
+    people = _people(world, library, generator)
+    start, errors = time.perf_counter(), []
+    steps = round(options.minutes * 60 / STEP_S)
+    for step in range(steps):
+        world.tick()
+        if step > 100 and step % 50 == 0:
+            for car in cars:
+                place = car.get_location()
+                errors.append(town.get_waypoint(place).transform.location.distance(place))
+    rate = steps / (time.perf_counter() - start)
+    errors.sort()
+    pairs = len({frozenset(hit[1:]) for hit in hits})
+    print(
+        f"traffic, {options.minutes:g} min          {len(cars)} cars, {len(people)} people, {rate:.0f} ticks/s, "
+        f"{pairs} pairs collided, lane error 95 % {errors[int(len(errors) * 0.95)]:.2f} m"
+    )
+    for hit in hits[:5]:
+        print(f"  frame {hit[0]}: {hit[1]} hit {hit[2]}")
+    manager.shut_down()
+
+
+def _people(world: Any, library: Any, generator: random.Random) -> list[Any]:
+    carla = require("carla", "carla")
+    world.set_pedestrians_seed(1)
+    people = []
+    for _ in range(20):
+        spot = world.get_random_location_from_navigation()
+        if spot is None:
+            return []
+        kind = generator.choice(library.filter("walker.*"))
+        found = world.try_spawn_actor(kind, carla.Transform(spot + carla.Location(0, 0, 1)))
+        if found is not None:
+            people.append(found)
+    world.tick()
+    kind = library.find("controller.ai.walker")
+    controllers = [world.spawn_actor(kind, carla.Transform(), attach_to=each) for each in people]
+    world.tick()
+    for controller in controllers:
+        controller.start()
+        controller.go_to_location(world.get_random_location_from_navigation())
+        controller.set_max_speed(1.4)
+    return [*people, *controllers][: len(people)]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
