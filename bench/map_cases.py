@@ -210,7 +210,8 @@ def _parents(rng: Dice, content: bytearray) -> None:
         return
     piece = bytes(content[match.start() : end + len(close)])
     count = min(rng.choice((10, 300, 20_000)), 8_000_000 // len(piece), rng.largest)
-    new = [re.sub(rb' (s|id)="[^"]*"', lambda m, i=i: b' %b="%d"' % (m[1], i), piece, count=1) for i in range(count)]
+    parts = re.split(rb'(?<= )(s|id)="[^"]*"', piece, maxsplit=1)
+    new = [b'%b%b="%d"%b' % (parts[0], parts[1], i, parts[2]) if len(parts) == 3 else piece for i in range(count)]
     content[match.start() : match.start()] = b"".join(new)
 
 

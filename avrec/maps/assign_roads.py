@@ -66,7 +66,7 @@ def assign_roads(graph: LaneGraph) -> LaneGraph:
         if not strip.connecting:
             for end in ("start", "end"):
                 here = (place[strip.lanes[0].id][0], end)
-                if here in nodes.partners:
+                if here in nodes.partners or len(strip.lanes) > 1:  # side by side, lanes end at one station
                     strip.cuts[end] = _square_cut(strip, end, moved=forks.get(here, False))
     ordered = sorted(strips, key=lambda strip: strip.connecting)  # connecting roads end where others begin
     recut = {id(strip): _recut(graph, strip, nodes) for strip in ordered}

@@ -56,7 +56,7 @@ class Cubics:
         piece = np.maximum(np.searchsorted(self.starts, 0.5 * (start + end), side="right") - 1, 0)
         origin = np.where(np.isfinite(self.starts), self.starts, 0.0)[piece]
         c, d = self.coefficients[piece, 2], self.coefficients[piece, 3]
-        return np.maximum(np.abs(2 * c + 6 * d * (start - origin)), np.abs(2 * c + 6 * d * (end - origin)))
+        return np.asarray(np.maximum(np.abs(2 * c + 6 * d * (start - origin)), np.abs(2 * c + 6 * d * (end - origin))))
 
 
 def fit_cubics(s: Float64, values: Float64, tolerance: float) -> Cubics:

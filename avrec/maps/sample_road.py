@@ -157,9 +157,9 @@ def _stations(road: SourceRoad, section: SourceSection, most: int) -> Float64:
     inside = inside[(inside > start + 1e-6) & (inside < end - 1e-6)]
     edges = np.concatenate([[start], inside, [end]])
     _check_count(road, len(edges), most)
-    counts = _steps(road, shapes, _reach(road, section, edges), edges[:-1], edges[1:])
-    _check_count(road, counts.sum(), most)
-    counts = counts.astype(np.int64)
+    steps = _steps(road, shapes, _reach(road, section, edges), edges[:-1], edges[1:])
+    _check_count(road, steps.sum(), most)
+    counts = steps.astype(np.int64)
     first = np.cumsum(counts) - counts
     share = (np.arange(counts.sum()) - np.repeat(first, counts)) / np.repeat(counts, counts)
     return np.append(np.repeat(edges[:-1], counts) + share * np.repeat(np.diff(edges), counts), end)
@@ -183,7 +183,7 @@ def _steps(road: SourceRoad, shapes: list[tuple[Cubics, float]], reach: float, s
         factor = reach if cubics is road.banking else 1.0
         bend = bend + factor * cubics.bend(start - origin, end - origin)
     step = np.clip(np.sqrt(8 * CHORD_ERROR_M / np.maximum(bend, 1e-12)), SHORTEST_STEP_M, LONGEST_STEP_M)
-    return np.maximum(np.ceil((end - start) / step), 1.0)
+    return np.asarray(np.maximum(np.ceil((end - start) / step), 1.0))
 
 
 def _reach(road: SourceRoad, section: SourceSection, stations: Float64) -> float:

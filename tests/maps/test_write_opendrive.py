@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from itertools import pairwise
@@ -19,28 +17,15 @@ from avrec.drive.lane_graph import Crosswalk, Lane, LaneGraph, LaneMark, Road, S
 from avrec.errors import DataError, OutputError
 from avrec.geometry import Anchor
 from avrec.maps import read_opendrive, read_street_map, write_opendrive
-from tests.maps.support import apart, distances, lane, road, section, xodr
+from bench import map_judges
+from bench.map_judges import run_asam
+from tests.maps.support import apart, lane, road, section, xodr
 
 
 def carla_deviation(graph: LaneGraph, content: bytes, step: float = 2.0) -> tuple[int, float]:
-    """Number of CARLA's waypoints and the largest distance, in plan view, of one from the graph's lanes.
-
-    CARLA names lanes by road number and slot, and its y points the other way.
-    """
-    carla = pytest.importorskip("carla", reason="the extra 'carla' is not installed")
-    lanes: dict[tuple[str, int], list[Lane]] = {}
-    for each in graph.lanes.values():
-        lanes.setdefault((str(each.road), each.slot), []).append(each)
-    points = carla.Map("map", content.decode()).generate_waypoints(step)
-    places: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
-    for point in points:
-        location = point.transform.location
-        places.setdefault((str(point.road_id), point.lane_id), []).append((location.x, -location.y, 0.0))
-    worst = 0.0
-    for key, mine in places.items():
-        gaps = [distances(np.array(mine), each.center * (1, 1, 0)) for each in lanes[key]]
-        worst = max(worst, float(np.min(gaps, axis=0).max()))
-    return len(points), worst
+    """Number of CARLA's waypoints and the largest distance of one from the graph's lanes; skips without CARLA."""
+    pytest.importorskip("carla", reason="the extra 'carla' is not installed")
+    return map_judges.carla_deviation(graph, content, step)
 
 
 def winding(widths: list[float], curvature: float, climb: float) -> LaneGraph:
@@ -174,7 +159,7 @@ def test_heights_go_above_the_ellipsoid_on_request() -> None:
 
 def test_the_geo_reference_is_the_safe_spelling() -> None:
     text = ElementTree.fromstring(write_opendrive(winding([3.0], 0.0, 0.0))).findtext("header/geoReference")
-    assert text == ("+proj=tmerc +lat_0=48.0 +lon_0=11.0 +k=1 +x_0=0 +y_0=0 x+=alt_00 +datum=WGS84 +units=m +no_defs")
+    assert text == ("+proj=tmerc +lat_0=48 +lon_0=11 +k=1 +x_0=0 +y_0=0 x+=alt_00 +datum=WGS84 +units=m +no_defs")
 
 
 def test_files_are_whole_or_absent(tmp_path: Path) -> None:
@@ -211,18 +196,10 @@ def test_the_streets_map_becomes_one_road(tiny_street: Path) -> None:
     assert worst < 0.05
 
 
-@pytest.mark.skipif("AVREC_QC_OPENDRIVE" not in os.environ, reason="AVREC_QC_OPENDRIVE does not name the ASAM checker")
-def test_the_asam_checker_finds_nothing(tmp_path: Path, tiny_street: Path) -> None:
+@pytest.mark.skipif("AVREC_ASAM_PYTHON" not in os.environ, reason="AVREC_ASAM_PYTHON names no ASAM checker")
+def test_the_asam_checker_finds_nothing(tiny_street: Path) -> None:
     """All checks that version 1.8 has ran, and none found anything."""
-    for number, graph in enumerate([read_street_map(tiny_street / "map.json"), winding([3.0, 3.5], 0.006, 2.0)]):
-        path, result = tmp_path / f"{number}.xodr", tmp_path / f"{number}.xqar"
-        write_opendrive(graph, path)
-        config = tmp_path / "config.xml"
-        config.write_text(
-            f'<Config><Param name="InputFile" value="{path}"/><CheckerBundle application="xodrBundle">'
-            f'<Param name="resultFile" value="{result}"/></CheckerBundle></Config>'
-        )
-        subprocess.run([os.environ["AVREC_QC_OPENDRIVE"], "-c", str(config)], check=True, capture_output=True)
-        text = result.read_text()
-        assert len(re.findall('status="completed"', text)) >= 22
-        assert "<Issue" not in text
+    for graph in (read_street_map(tiny_street / "map.json"), winding([3.0, 3.5], 0.006, 2.0)):
+        found = run_asam(os.environ["AVREC_ASAM_PYTHON"], write_opendrive(graph))
+        assert found.issues == ()
+        assert found.completed >= 22
