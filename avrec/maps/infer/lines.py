@@ -25,7 +25,7 @@ _ABOVE_AROUND = 2.5
 _AROUND_M = 1.2
 _SIDESTEP_M = 0.2
 _PAUSE_M = 15.0
-_JOIN_M, _JOIN_GAP_M = 0.35, 60.0
+_JOIN_M, _JOIN_GAP_M, _OVERLAP_M = 0.6, 60.0, 4.0
 _SHORTEST_M = 5.0
 _LEAST_LIT_M = 2.4
 _FULL_CONTRAST, _FULL_RISE_M = 0.07, 0.10
@@ -187,12 +187,12 @@ def _joined(traces: list[Float64]) -> list[tuple[NDArray[np.int64], Float64, Flo
         for index, before in enumerate(merged):
             apart = (trace[0, 0] - before[-1, 0]) * ROW_M
             aside = abs(float(np.median(before[-20:, 1]) - np.median(trace[:20, 1])))
-            if 0 < apart < _JOIN_GAP_M and aside < gap:
+            if -_OVERLAP_M < apart < _JOIN_GAP_M and aside < gap and trace[-1, 0] > before[-1, 0]:
                 best, gap = index, aside
         if best < 0:
             merged.append(trace)
         else:
-            merged[best] = np.concatenate([merged[best], trace])
+            merged[best] = np.concatenate([merged[best], trace[trace[:, 0] > merged[best][-1, 0]]])
     found = []
     for trace in merged:
         rows = trace[:, 0].astype(np.int64)

@@ -95,6 +95,10 @@ def swing_of(paint: Paint) -> Float64:
     shifts = np.asarray(np.arange(-steps, steps + 1) * _SWING_STEP_M, np.float64)
     swing = np.zeros(rows)
     strength = np.asarray(paint.contrast, np.float64)
+    # Zebra crossings and clutter are bright all over: a row counts less, the more columns share its brightness.
+    spread = strength.sum(axis=1) ** 2 / np.maximum((strength**2).sum(axis=1), 1e-9)
+    usual = float(np.median(spread[spread > 0])) if (spread > 0).any() else 1.0
+    strength *= np.minimum(1.0, usual / np.maximum(spread, 1e-9))[:, None] ** 2
     strength = strength - strength.mean(axis=1, keepdims=True)
     for turn in range(_TURNS):
         blur = max(0.5 * 0.6**turn, 0.1) / D_CELL_M
