@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     before = _pictures(scene, views)
     drive = Drive.open(chosen.drive) if chosen.drive else None
     psnr = quick_psnr(scene, drive) if drive else chosen.scene_psnr
-    static = scene.static
+    static = scene.world_gaussians()
     known = "held-out PSNR" if drive else "for a scene of"
     print(f"{len(static)} Gaussians of degree {static.sh_degree}, {len(views)} frames, {known} {psnr:.2f} dB")
     titles = ("bytes each", 10), ("of float32", 10), ("write s", 7), ("read s", 6), ("itself", 7), ("loss dB", 8)

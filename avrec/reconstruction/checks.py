@@ -114,5 +114,6 @@ def warn_of_gaps(drive: Drive, held_out: Mapping[str, Bool], holdout: int) -> No
             holdout,
             ", ".join(none),
         )
-    if not drive.sweeps:
-        logger.warning("There is no lidar: the initial points come from the pictures alone.")
+    for finding in drive.audit().findings:
+        if finding.severity != "note":
+            logger.warning("%s: %s. %s", finding.where, finding.what, finding.remedy)

@@ -41,6 +41,7 @@ class ReconstructionConfig:
         noise_every: iterations between noise on faint Gaussians; ``noise`` scales it.
         noise: see above.
         opacity_weight, scale_weight: regularisers, divided by the number of Gaussians.
+        least_size_m: standard deviation along any axis of a Gaussian, kept up at every relocation; 0 is off.
         sky_size: texels along an edge of the sky's cubemap.
         sky_pull: how strongly Gaussians are thinned out where the sky behind them explains the picture; 0 is off.
         ground_pull: how strongly pixels below the horizon are made opaque; 0 is off.
@@ -80,6 +81,7 @@ class ReconstructionConfig:
     noise: float = 50.0
     opacity_weight: float = 0.01
     scale_weight: float = 0.01
+    least_size_m: float = 1e-3
     sky_size: int = 64
     sky_pull: float = 0.04
     ground_pull: float = 0.02

@@ -103,6 +103,11 @@ class LayeredModel:
         pull = np.sqrt(np.einsum("nc,nc->n", gradients[:, :3], gradients[:, :3]))
         self.demand[ids] += pull * np.exp(self.packed[ids, 7:10].max(axis=1))
 
+    def thicken(self, least_m: float) -> None:
+        """No axis shorter than this: what is thinner than any pixel only makes pictures depend on rounding."""
+        axes = self.packed[: self.count, 7:10]
+        np.maximum(axes, np.float32(np.log(least_m)), out=axes)
+
     def shake(self, strength: float, rng: np.random.Generator) -> None:
         """Noise on faint Gaussians: it lets them explore."""
         add_noise(self.packed[: self.count], strength, rng)

@@ -295,7 +295,7 @@ def _scene(
     return Scene(
         name=drive.name,
         static=model.layer(0),
-        actors={track.id: model.layer(body) for body, track in enumerate(moving, start=1)},
+        actors={track.id: cloud for body, track in enumerate(moving, start=1) if len(cloud := model.layer(body))},
         tracks=drive.tracks,
         sky=model.sky.copy(),
         ego=poses.corrected(drive.ego),

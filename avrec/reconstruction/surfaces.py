@@ -31,6 +31,8 @@ _LEAST_ALPHA = 0.8
 _DEPTH_REACH_M = 12.0
 _MOST_SWEEPS = 120
 _GROUND_REACH_M = 12.0
+# Walls beside a wide road are seen from afar, slantingly and by few pixels.
+_SURFACE_REACH_M, _LEAST_WEIGHT = 40.0, 0.01
 # Below this many returns per cell of the corridor the lidar leaves too much ground to guess.
 _LIDAR_COVERAGE = 0.3
 
@@ -68,7 +70,7 @@ def surfaces_of(scene: Scene, drive: Drive, *, progress: Progress = NO_PROGRESS)
     if covered < _LIDAR_COVERAGE * _corridor_m2(path):
         points = np.concatenate([points, *[picture.points_list(farthest_m=_DEPTH_REACH_M) for picture in pictures]])
     ground = ground_mesh(points, path, reach_m=_GROUND_REACH_M)
-    surface = surface_mesh(pictures)
+    surface = surface_mesh(pictures, farthest_m=_SURFACE_REACH_M, least_weight=_LEAST_WEIGHT)
     mesh = join_ground(surface, ground, path_world=path)
     progress.finish(f"{len(mesh.faces)} triangles, {len(ground.mesh.faces)} of them ground")
     return Surfaces(mesh, ground)

@@ -159,6 +159,8 @@ class Trainer:
             self._refine_pose(pose, lines, progress)
 
         # 4. Move Gaussians to where they are needed.
+        if config.least_size_m > 0 and self.iteration % config.refine_every == 0:
+            model.thicken(config.least_size_m)
         if progress < config.refine_until:
             if self.iteration % config.refine_every == 0 and config.refine_from <= self.iteration:
                 model.refine(config, self.rng)

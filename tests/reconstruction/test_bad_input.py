@@ -185,7 +185,7 @@ def test_one_camera_and_no_lidar(broken: Path, out: Path, capsys: pytest.Capture
     words = ["reconstruct", str(broken), "-o", str(target), "--cameras", "left", "--holdout", "20", *FEW]
     assert main(words) == 0
     err = capsys.readouterr().err
-    assert "WARNING: There is no lidar" in err
+    assert "WARNING: rig: No lidar." in err
     assert "WARNING: Holding out every 20-th frame keeps none of left" in err
     scene = Scene.open(target)
     assert list(scene.cameras) == ["left"]
@@ -229,8 +229,10 @@ def test_a_full_disk(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("avrec.scene.package_writer.open", full, raising=False)
-    assert "No space left on device" in refused(capsys, "reconstruct", tiny_street, "-o", target, *FEW)
-    assert not list(out.iterdir())
+    line = refused(capsys, "reconstruct", tiny_street, "-o", target, *FEW)
+    assert "No space left on device" in line
+    assert "--resume" in line
+    assert [path.name for path in out.iterdir()] == ["scene.usdz.checkpoint"]  # nothing that was optimised is lost
 
 
 def test_ctrl_c_before_there_is_anything(

@@ -135,3 +135,13 @@ def test_values_that_are_not_finite_never_reach_the_scene(caplog: pytest.LogCapt
     assert np.isfinite(layer.packed).all()
     assert "2 Gaussians are left out" in caplog.text
     assert len(model.layer(1)) == 5
+
+
+def test_no_axis_gets_thinner_than_a_millimetre() -> None:
+    model = model_of([3])
+    model.packed[:3, 7:10] = np.log([[1e-6, 0.5, 2e-3], [1e-3, 1.0, 1.0], [0.1, 0.2, 1e-9]])
+    model.thicken(1e-3)
+    assert np.exp(model.packed[:3, 7:10]) == pytest.approx(
+        np.array([[1e-3, 0.5, 2e-3], [1e-3, 1.0, 1.0], [0.1, 0.2, 1e-3]]), rel=1e-5
+    )
+    assert not model.packed[3:].any()
