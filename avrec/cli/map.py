@@ -31,8 +31,8 @@ def infer(drive: DrivePath, *, output: OutputPath, overwrite: Flag = False) -> N
     from avrec.maps.infer import infer_map
 
     refuse_existing(output, overwrite=overwrite)
-    with reporting():
-        graph = infer_map(Drive.open(drive))
+    with reporting() as progress:
+        graph = infer_map(Drive.open(drive), progress=progress)
         write_opendrive(graph, output)
     _summary(graph, str(output))
 
