@@ -81,6 +81,8 @@ CASES = (
             Bar(("street", "shifts", "+1.50", "psnr"), 28.0),
             Bar(("street", "cars", "psnr"), 27.0),
             Bar(("street", "removed", "psnr"), 24.0),
+            Bar(("street", "ground", "median_m"), 0.03, most=True),
+            Bar(("street", "ground", "p95_m"), 0.10, most=True),
         ),
     ),
     Case("street, shutter ignored", "street", 300, shutter="ignore"),

@@ -124,6 +124,9 @@ def _say_street(street: Mapping[str, Any]) -> None:
     for key, sentence in sentences.items():
         if key in street:
             say(f"{sentence}: {_number(street[key]['psnr'], 0, 2)} dB.")
+    if "ground" in street:
+        median, worst = (_number(100 * street["ground"][key], 0, 1) for key in ("median_m", "p95_m"))
+        say(f"Height of the ground mesh, against the truth: {median} cm off (median), {worst} cm (95th percentile).")
 
 
 def _number(value: float | None, width: int, digits: int) -> str:

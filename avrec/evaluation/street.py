@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import DataError
+from avrec.evaluation.ground import ground_error
 from avrec.evaluation.metrics import gmsd, psnr, ssim
 from avrec.evaluation.poses import pose_errors
 from avrec.evaluation.scores import mean_of
@@ -54,6 +55,7 @@ def evaluate_street(
         ``depth``: median of ``|depth - truth| / truth`` of the expected and of the median depth.
         ``poses``: errors of recorded and refined camera poses, root mean square after one rigid fit of the whole path;
         of the frames learned from, as no picture tells a held-out frame's own error.
+        ``ground``: see `avrec.evaluation.ground.ground_error`.
         Keys are missing where the street has no such truth.
 
     Raises:
@@ -110,6 +112,9 @@ def evaluate_street(
         "recorded": _pose_errors(scene, truth, scene.ego_recorded, recorded_rig=True),
         "refined": _pose_errors(scene, truth, scene.ego, recorded_rig=False),
     }
+    street_map = Path(street_dir) / "map.json"
+    if street_map.is_file() and (ground := ground_error(scene, street_map)) is not None:
+        figures["ground"] = ground
     progress.finish()
     return figures
 
