@@ -1,7 +1,7 @@
 """Camera sensors over a Scene: pictures, depth and normals from poses on the recorded path and beside it."""
 
 from avrec.rendering.sequence import FrameFolder, render_sequence
-from avrec.rendering.shot import OUTPUTS, Shot, modelled_shutter, render, render_view
+from avrec.rendering.shot import OUTPUTS, Shot, modelled_shutter, present_bodies, render, render_view
 from avrec.rendering.view import Rig, present_actors, view_for
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Shot",
     "modelled_shutter",
     "present_actors",
+    "present_bodies",
     "render",
     "render_sequence",
     "render_view",

@@ -19,7 +19,17 @@ from avrec.raster.native.rasterizer import NativeRasterizer
 from avrec.rendering.view import middle_us, present_actors, sensor_named, view_for
 from avrec.scene.scene import Scene
 
-__all__ = ["OUTPUTS", "Output", "Shot", "check_outputs", "modelled_shutter", "render", "render_view", "sky_background"]
+__all__ = [
+    "OUTPUTS",
+    "Output",
+    "Shot",
+    "check_outputs",
+    "modelled_shutter",
+    "present_bodies",
+    "render",
+    "render_view",
+    "sky_background",
+]
 
 Float32 = NDArray[np.float32]
 Output = Literal["rgb", "alpha", "depth", "median_depth", "normal"]
@@ -96,7 +106,8 @@ def render(
     """
     check_outputs(outputs)
     sensor = sensor_named(scene.cameras, camera)
-    gaussians, body, bodies = _present_gaussians(scene, middle_us(sensor, time_us))
+    bodies = present_bodies(scene, middle_us(sensor, time_us))
+    gaussians, body = _joined(scene, bodies)
     view = view_for(
         scene,
         camera,
@@ -117,26 +128,37 @@ def render_view(
     camera: str,
     time_us: int,
     *,
+    bodies: Sequence[str] | None = None,
     settings: RasterSettings = SCENE_SETTINGS,
     backend: Backend = "auto",
 ) -> Shot:
-    """Take a picture with poses of one's own; ``view.bodies`` must come from :func:`render` at the same time.
+    """Take a picture with poses of one's own.
 
     Args:
         scene: a reconstructed scene.
         view: camera model and poses, e.g. the ``view`` of a shot, moved.
         camera: whose colour to apply.
         time_us: the time the shot was taken at.
+        bodies: ids of the actors that ``view.bodies`` places, in that order; None for those that :func:`render` shows
+            at this time.
         settings: thresholds of the rasteriser.
         backend: which rasteriser.
+
+    Raises:
+        DataError: unknown camera.
+        AvrecError: an actor without Gaussians, or another number of them than the view places.
     """
     sensor = sensor_named(scene.cameras, camera)
-    gaussians, body, bodies = _present_gaussians(scene, middle_us(sensor, time_us))
-    if len(bodies) != len(view.bodies):
+    shown = present_bodies(scene, middle_us(sensor, time_us)) if bodies is None else tuple(bodies)
+    if len(shown) != len(view.bodies):
         raise AvrecError(
-            f"The view places {len(view.bodies)} actors, but {len(bodies)} are present at {time_us} us. "
-            "Use the view of a shot of the same scene and time."
+            f"The view places {len(view.bodies)} actors, but {len(shown)} are to be shown at {time_us} us. "
+            "Use the view of a shot of the same scene and time, or name the actors that the view places."
         )
+    unknown = [each for each in shown if each not in scene.actors]
+    if unknown:
+        raise AvrecError(f"The scene has no Gaussians for the actor {', '.join(unknown)}. Leave it out.")
+    gaussians, body = _joined(scene, shown)
     return _shoot(scene, view, camera, int(time_us), gaussians, body, False, settings, backend)
 
 
@@ -172,13 +194,16 @@ def check_outputs(outputs: Sequence[str]) -> None:
         raise AvrecError(f"Unknown output: {found}. Choose from {', '.join(OUTPUTS)}.")
 
 
-def _present_gaussians(scene: Scene, time_us: float) -> tuple[Gaussians, NDArray[np.int32], tuple[str, ...]]:
-    """Gaussians in the picture, the body of each, and the bodies' track ids; absent actors are left out."""
-    here = present_actors(scene.tracks, time_us)
-    kept = tuple(track for track in here if track in scene.actors)
-    if scene not in _PRESENT or _PRESENT[scene][2] != kept:
-        _PRESENT[scene] = replace(scene, actors={track: scene.actors[track] for track in kept}).all_gaussians()
-    return _PRESENT[scene]
+def present_bodies(scene: Scene, time_us: float) -> tuple[str, ...]:
+    """Ids of the actors that have Gaussians and are there at a time, in the order of the tracks."""
+    return tuple(track for track in present_actors(scene.tracks, time_us) if track in scene.actors)
+
+
+def _joined(scene: Scene, bodies: tuple[str, ...]) -> tuple[Gaussians, NDArray[np.int32]]:
+    """Gaussians in the picture, and the body of each; actors that are not named are left out."""
+    if scene not in _PRESENT or _PRESENT[scene][2] != bodies:
+        _PRESENT[scene] = replace(scene, actors={track: scene.actors[track] for track in bodies}).all_gaussians()
+    return _PRESENT[scene][:2]
 
 
 def _shoot(
