@@ -90,9 +90,9 @@ class SensorRack:
         from carla_bridge.sensors.kinds import KINDS
 
         kind = KINDS[actor.spec.type_id]
-        self.streams.open(stream)
         if kind.check is not None:
             kind.check(actor.spec.attributes)
+        self.streams.open(stream)
         every = float(actor.spec.attributes.get("sensor_tick", "0") or 0.0)
         number = self.profile.sensor_types[kind.stream_type]
         self._sensors[actor.id] = Sensor(

@@ -11,10 +11,15 @@ from math import cos, hypot, sin
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 __all__ = ["Box", "Contact", "Pairs", "contact_between", "impulse_between"]
 
 Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+MANY = 150
+"""Bodies above which pairs are sought by place in each step instead of all being looked at."""
 
 RESTITUTION = 0.1
 FRICTION = 0.3
@@ -53,21 +58,31 @@ class Pairs:
     """All pairs of solid bodies that can meet, with a quick test of which are near each other."""
 
     def __init__(self, rows: list[int], movable: list[bool], radius: list[float], half_z: list[float]) -> None:
-        first, second = np.triu_indices(len(rows), 1)
-        free = np.array(movable, dtype=bool)
-        kept = free[first] | free[second] if len(rows) else np.zeros(0, dtype=bool)
-        self.first, self.second = first[kept], second[kept]
         self.rows = np.array(rows, dtype=np.int64)
+        self._free = np.array(movable, dtype=bool)
+        self._radius, self._half_z = np.array(radius), np.array(half_z)
+        self._many = len(rows) > MANY
+        if not self._many:
+            self._choose(*np.triu_indices(len(rows), 1))
+
+    def _choose(self, first: Int64, second: Int64) -> None:
+        """Look at these pairs, as far as one of the two can move."""
+        kept = self._free[first] | self._free[second]
+        self.first, self.second = first[kept], second[kept]
         self._row_a, self._row_b = self.rows[self.first], self.rows[self.second]
-        reach, tall = np.array(radius), np.array(half_z)
-        self._reach2 = (reach[self.first] + reach[self.second]) ** 2 if len(rows) else reach
-        self._tall = 2 * (tall[self.first] + tall[self.second]) if len(rows) else tall
+        self._reach2 = (self._radius[self.first] + self._radius[self.second]) ** 2
+        self._tall = 2 * (self._half_z[self.first] + self._half_z[self.second])
 
     def near(self, motion: Float64) -> list[tuple[int, int]]:
         """Pairs of places in ``rows`` whose circles overlap; ``motion`` float64 [N, 15] of the world."""
+        xyz = motion[:, :3]
+        if self._many:
+            tree = cKDTree(xyz[self.rows, :2])
+            pairs = tree.query_pairs(2 * float(self._radius.max()), output_type="ndarray").astype(np.int64)
+            pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+            self._choose(pairs[:, 0], pairs[:, 1])
         if not len(self._row_a):
             return []
-        xyz = motion[:, :3]
         gap = xyz[self._row_a] - xyz[self._row_b]
         flat = gap[:, 0] ** 2 + gap[:, 1] ** 2
         close = np.flatnonzero((flat < self._reach2) & (np.abs(gap[:, 2]) < self._tall))

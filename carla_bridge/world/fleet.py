@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from carla_bridge.world.physics import Curve, VehicleControl, VehiclePhysics
+from carla_bridge.world.physics import Curve, VehicleControl, VehiclePhysics, Wheel
 from carla_bridge.world.pose import Vector
 
 __all__ = ["Fleet"]
@@ -19,12 +19,10 @@ TABLE = 33
 MAX_GEARS = 14
 TOP_SPEED_KMH = 240.0
 """Where the steering table ends."""
-FRICTION_SCALE = 0.5
-"""Coefficient of friction per unit of CARLA's tyre friction. Its usual 3.5 holds better than real tyres do; the Traffic
-Manager counts on that in narrow bends."""
+FRICTION_SCALE = 0.7
+"""Coefficient of friction per unit of CARLA's tyre friction. Its usual 3.5 holds better than real tyres do: the Traffic
+Manager counts on that in narrow bends, where it meets oncoming cars with less (bench/carla_world.py, traffic)."""
 AIR_KGPM3 = 1.2
-STEER_USED = 0.6
-"""Share of the wheels' lock that a control of 1 asks for: the mean of the inner and the outer wheel."""
 
 PARAMETERS = (
     "mass",
@@ -171,7 +169,7 @@ class Fleet:
             "drag": 0.5 * AIR_KGPM3 * max(physics.drag_coefficient, 0.0) * 0.85 * width * 2 * half[2],
             "brake": sum(wheel.max_brake_nm for wheel in wheels) / radius,
             "handbrake": sum(wheel.max_handbrake_nm for wheel in rear) / radius,
-            "lock": np.radians(max(wheel.max_steer_deg for wheel in wheels)) * STEER_USED,
+            "lock": _lock(wheels, reach_front + reach_rear),
             "final": physics.final_ratio,
             "radius": radius,
             "max_rpm": max(physics.max_rpm, 100.0),
@@ -190,6 +188,16 @@ class Fleet:
         for index, gear in enumerate(gears):  # column 0 is reverse, column 1 neutral
             self._gears[:, slot, index + 2] = gear.ratio, gear.up_ratio, gear.down_ratio
         self._gears[0, slot, 0] = -gears[0].ratio if gears else 0.0
+
+
+def _lock(wheels: Sequence[Wheel], base: float) -> float:
+    """Angle in radians of the one wheel that stands for a steered axle, with the inner one at its lock (Ackermann)."""
+    steered = [wheel for wheel in wheels if wheel.max_steer_deg > 0.0]
+    if not steered:
+        return 0.0
+    inner = np.radians(min(max(wheel.max_steer_deg for wheel in steered), 85.0))
+    sides = [wheel.position[1] for wheel in steered]
+    return float(np.arctan2(np.tan(inner), 1.0 + np.tan(inner) * (max(sides) - min(sides)) / (2 * base)))
 
 
 def _mean(values: Sequence[float]) -> float:

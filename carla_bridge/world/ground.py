@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ LAYER_GAP_M = 2.0
 STEP_UP_M = 1.0
 """A body belongs to the highest surface that is no more than this above it."""
 MAX_SAMPLES = 40_000_000
+MAX_PICTURE = 20_000_000
 
 
 class GroundSample(NamedTuple):
@@ -93,10 +95,29 @@ class Ground:
         return GroundSample(height + slope_x * dx + slope_y * dy, slope_x, slope_y, lane)
 
     def lane_at(self, x: Float64, y: Float64) -> Int64:
-        """Index of the lowest lane at points [N], -1 off the map; faster than `at`."""
+        """Index of the lowest lane at points [N], -1 off the map; much faster than `at` for many points."""
+        if self._picture is not None:
+            low, lanes = self._picture
+            column = np.floor(x / CELL_M).astype(np.int64) - low[0]
+            row = np.floor(y / CELL_M).astype(np.int64) - low[1]
+            inside = (column >= 0) & (row >= 0) & (column < lanes.shape[0]) & (row < lanes.shape[1])
+            return np.where(inside, lanes[np.where(inside, column, 0), np.where(inside, row, 0)], -1)
         wanted = _key(np.floor(x / CELL_M).astype(np.int64), np.floor(y / CELL_M).astype(np.int64))
         place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         return np.where(self.keys[place] == wanted, self.lane[self.first[place]], -1)
+
+    @cached_property
+    def _picture(self) -> tuple[Int64, Int64] | None:
+        """First cell and the lanes of all cells as a table, for maps that are not too wide."""
+        cells = np.stack([self.keys >> 32, ((self.keys + 2**31) & 0xFFFFFFFF) - 2**31], axis=1)
+        cells[:, 0] = (self.keys - cells[:, 1]) >> 32
+        low, high = cells.min(axis=0), cells.max(axis=0)
+        shape = high - low + 1
+        if shape.prod() > MAX_PICTURE:
+            return None
+        lanes = np.full(shape, -1, dtype=np.int64)
+        lanes[tuple((cells - low).T)] = self.lane[self.first]
+        return low, lanes
 
     def covers(self, x: Float64, y: Float64) -> NDArray[np.bool_]:
         """Whether there is a surface at points [N]."""

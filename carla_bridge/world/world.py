@@ -25,6 +25,7 @@ from carla_bridge.world.walking import Gait, walk
 __all__ = ["World"]
 
 GRAVITY_MPS2 = 9.81
+MAX_ACTORS = 10_000
 LONGEST_STEP_S = 0.025
 """Vehicles are stepped at least this finely, whatever the world's step."""
 
@@ -69,9 +70,11 @@ class World:
         """Put an actor into the world, ``pose`` in the world or in its parent's frame.
 
         Raises:
-            SpawnError: something solid stands there.
+            SpawnError: something solid stands there, or the world is full.
             ActorError: no such parent.
         """
+        if len(self.actors) >= MAX_ACTORS:
+            raise SpawnError(f"The world holds {MAX_ACTORS} actors already; destroy some first")
         mother = self.actor(parent) if parent else None
         place = compose(self.pose(mother), pose) if mother else pose
         actor = Actor(self.next_id, spec, len(self._rows), parent, pose if mother else ORIGIN)

@@ -15,6 +15,7 @@ from carla_bridge.server.host import Host
 from carla_bridge.server.profiles import profile_of
 from carla_bridge.world import RoadMap, World, read_road_map
 from carla_bridge.world.actor import Actor, ActorSpec, Kind, SpawnError
+from carla_bridge.world.contacts import Pairs
 from carla_bridge.world.ground import ground_of_lanes
 from carla_bridge.world.ground_mesh import ground_of_mesh
 from carla_bridge.world.physics import VehicleControl, default_physics
@@ -322,3 +323,26 @@ def test_a_scene_file_is_a_world(tmp_path: Path) -> None:
 def _saved(scene: Scene, path: Path) -> Path:
     scene.save(path)
     return path
+
+
+def test_crowds_bump_into_each_other_like_a_few(loop: RoadMap) -> None:
+    """200 people in a row of cars' width: the search by place finds what looking at all pairs finds."""
+    world = World(loop)
+    rng = np.random.default_rng(3)
+    for number in range(200):
+        world.spawn(PERSON, Pose(float(number % 20), float(number // 20) - 5.0, 0.9))
+    car = world.spawn(CAR, Pose(-12.0, 0.0, 0.0))
+    world.motion[car.row, 6] = 12.0
+    world.motion[:200, :2] += rng.uniform(-0.25, 0.25, (200, 2))
+    hits = set()
+    for _ in range(20):
+        world.step(STEP_S)
+        hits |= {(hit.actor, hit.other) for hit in world.collisions}
+    assert any(first == car.id for first, _ in hits)
+    rows = [(actor.row, actor.spec.half) for actor in world.by_row()]
+    many = Pairs([row for row, _ in rows], [True] * 201, [hypot(*half[:2]) for _, half in rows], [0.9] * 201)
+    found = many.near(world.motion)
+    places = world.motion[:, :2]
+    reach = np.array([hypot(*half[:2]) for _, half in rows])
+    gaps = np.linalg.norm(places[:, None] - places[None], axis=2) < reach[:, None] + reach[None]
+    assert sorted(found) == [(int(a), int(b)) for a, b in np.argwhere(np.triu(gaps, 1))]

@@ -35,7 +35,7 @@ def get_weather_parameters(host: Host) -> list[float]:
 
 @rpc.nothing("set_weather_parameters")
 def set_weather_parameters(host: Host, value: Any) -> None:
-    """Weather for the pictures; negative numbers of the first ten leave those as they are."""
+    """Weather for the pictures, kept as it was sent."""
     wanted = numbers_in(value, WEATHER_FIELDS)
     host.weather = wanted
     host.rack.weather = wanted

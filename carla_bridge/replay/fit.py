@@ -1,0 +1,142 @@
+"""Which blueprint stands for a recorded actor, and where its body sits in the recorded box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from avrec.geometry import transform_from
+from carla_bridge.server.blueprints import catalogue
+
+__all__ = ["KINDS", "actor_from_box", "actor_from_rig", "kind_of", "known_sizes", "ranked"]
+
+Float64 = NDArray[np.float64]
+
+KINDS: Mapping[str, frozenset[str]] = {
+    "car": frozenset({"car", "automobile", "vehicle", "passenger_car", "regular_vehicle", "van", "suv", "trailer"}),
+    "truck": frozenset({"truck", "heavy_truck", "large_vehicle", "box_truck", "truck_cab", "construction_vehicle"}),
+    "bus": frozenset({"bus", "school_bus", "articulated_bus", "tram", "train"}),
+    "motorcycle": frozenset({"motorcycle", "motorcyclist", "motorbike"}),
+    "bicycle": frozenset({"bicycle", "cyclist", "bicyclist", "rider", "wheeled_rider"}),
+    "person": frozenset({"person", "pedestrian", "people", "walker", "person_sitting", "stroller", "wheelchair"}),
+    "prop": frozenset({"barrier", "cone", "traffic_cone", "movable_object", "bollard", "construction_cone", "misc"}),
+}
+"""Classes that recordings name, by what stands for them."""
+
+_BASE_TYPES: Mapping[str, tuple[str, ...]] = {
+    "car": ("car", "van", "truck"),
+    "truck": ("truck", "van", "bus"),
+    "bus": ("bus", "truck"),
+    "motorcycle": ("motorcycle",),
+    "bicycle": ("bicycle",),
+}
+_REAR_AXLE = 0.58
+"""Distance from the middle to the rear axle as a share of half the length, of an ordinary car."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A blueprint that may stand for an actor: its id and half sizes [3] in metres, forward, left, up."""
+
+    id: str
+    half: tuple[float, float, float]
+
+
+def kind_of(label: str, size_m: ArrayLike) -> str:
+    """What stands for an actor: a key of :data:`KINDS`. Unknown classes go by their size [3] in metres."""
+    word = label.strip().lower().replace(" ", "_").replace("-", "_").rsplit(".", 1)[-1]
+    for kind, words in KINDS.items():
+        if word in words:
+            return kind
+    length, width, height = (float(value) for value in np.asarray(size_m))
+    if max(length, width) < 1.1:
+        return "person" if height > 1.0 else "prop"
+    if length < 2.6 and width < 1.2:
+        return "bicycle"
+    return "car" if length < 6.5 else "truck"
+
+
+@lru_cache(maxsize=1)
+def known_sizes() -> Mapping[str, tuple[float, float, float]]:
+    """Half sizes of the blueprints that CARLA has, approximate; clients only learn them from spawned actors."""
+    return {name: blueprint.half for name, blueprint in catalogue().items() if blueprint.half[0] > 0.0}
+
+
+def ranked(kind: str, size_m: ArrayLike, library: Iterable[Any]) -> list[str]:
+    """Blueprints of a kind, the one whose box differs least from the actor's first.
+
+    Args:
+        kind: a key of :data:`KINDS`.
+        size_m: length, width and height of the recorded box.
+        library: the server's `carla.BlueprintLibrary`.
+
+    Returns:
+        Ids, sorted by the sum of squared differences of the half sizes, then by name. Blueprints of unknown size come
+        last; where the library has none of the kind, any vehicle (or prop) may come.
+    """
+    every = list(library)
+    found = [blueprint.id for blueprint in every if _is(blueprint, kind)]
+    if not found:
+        found = [each.id for each in every if each.id.startswith("static.prop." if kind == "prop" else "vehicle.")]
+    wanted = np.asarray(size_m, dtype=np.float64) / 2
+    sizes = known_sizes()
+
+    def order(name: str) -> tuple[float, str]:
+        half = sizes.get(name)
+        return (np.inf if half is None else float(((np.array(half) - wanted) ** 2).sum()), name)
+
+    return sorted(found, key=order)
+
+
+def _is(blueprint: Any, kind: str) -> bool:
+    name = str(blueprint.id)
+    if kind == "person":
+        return name.startswith("walker.pedestrian.")
+    if kind == "prop":
+        return name.startswith("static.prop.")
+    if not name.startswith("vehicle."):
+        return False
+    if blueprint.has_attribute("base_type"):
+        return str(blueprint.get_attribute("base_type")) in _BASE_TYPES[kind] or _text(blueprint) in _BASE_TYPES[kind]
+    wheels = int(blueprint.get_attribute("number_of_wheels")) if blueprint.has_attribute("number_of_wheels") else 4
+    return (wheels == 2) == (kind in ("motorcycle", "bicycle"))
+
+
+def _text(blueprint: Any) -> str:
+    return str(blueprint.get_attribute("base_type").as_str()).lower()
+
+
+def actor_from_box(size_m: ArrayLike, bounding_box: Any) -> Float64:
+    """Pose of a recorded box in the frame of the CARLA actor that stands for it, float64 [4, 4].
+
+    Both boxes have the same middle seen from above and stand on the same ground.
+
+    Args:
+        size_m: length, width and height of the recorded box.
+        bounding_box: the actor's `carla.BoundingBox`.
+    """
+    middle, half = bounding_box.location, bounding_box.extent
+    above = float(np.asarray(size_m, dtype=np.float64)[2]) / 2
+    return transform_from(np.eye(3), np.array([middle.x, -middle.y, middle.z - half.z + above]))
+
+
+def actor_from_rig(bounding_box: Any, wheels_actor: ArrayLike | None = None) -> Float64:
+    """Pose of the rig (on the ground under the rear axle) in the frame of the ego's CARLA vehicle, float64 [4, 4].
+
+    Args:
+        bounding_box: the vehicle's `carla.BoundingBox`.
+        wheels_actor: positions of its wheels [N, 3] in its own frame; None where they are not known.
+    """
+    middle, half = bounding_box.location, bounding_box.extent
+    back = middle.x - _REAR_AXLE * half.x
+    if wheels_actor is not None and len(np.asarray(wheels_actor)) >= 2:
+        wheels = np.asarray(wheels_actor, dtype=np.float64)
+        rear = wheels[wheels[:, 0] <= wheels[:, 0].mean(), 0]
+        if np.isfinite(rear).all() and abs(float(rear.mean()) - middle.x) <= half.x:
+            back = float(rear.mean())
+    return transform_from(np.eye(3), np.array([back, 0.0, 0.0]))

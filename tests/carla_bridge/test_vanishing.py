@@ -1,0 +1,55 @@
+"""Clients that die in the middle of everything: the others go on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+import carla_bridge
+
+pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
+
+CLIENT = """
+import sys, carla
+client = carla.Client("127.0.0.1", int(sys.argv[1]))
+client.set_timeout(20.0)
+world = client.get_world()
+settings = world.get_settings()
+settings.synchronous_mode, settings.fixed_delta_seconds = True, 0.05
+world.apply_settings(settings)
+library = world.get_blueprint_library()
+car = world.try_spawn_actor(library.find("vehicle.audi.a2"), world.get_map().get_spawn_points()[int(sys.argv[2])])
+blueprint = library.find("sensor.camera.rgb")
+blueprint.set_attribute("image_size_x", "160")
+blueprint.set_attribute("image_size_y", "120")
+camera = world.spawn_actor(blueprint, carla.Transform(carla.Location(z=2)), attach_to=car)
+camera.listen(lambda image: None)
+print("driving", flush=True)
+while True:
+    world.tick()
+"""
+DEATHS = 4
+
+
+def test_clients_that_are_killed_leave_a_working_world(server: carla_bridge.Server, client: Any, world: Any) -> None:
+    for number in range(DEATHS):
+        process = subprocess.Popen(
+            [sys.executable, "-c", CLIENT, str(server.port), str(3 * number)], stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"driving\n"
+        time.sleep(0.2)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        start = time.monotonic()
+        frame = world.tick()
+        assert world.tick() == frame + 1
+        assert time.monotonic() - start < 10.0
+    assert len(world.get_actors().filter("vehicle.*")) == DEATHS
+    fresh = client.reload_world()
+    assert not fresh.get_actors().filter("vehicle.*")
