@@ -29,7 +29,7 @@ def info_lines(info: Mapping[str, Any]) -> Iterator[str]:
     yield from _section("actors", list(_actors(info["actors"])))
     yield from _section("meshes", [_meshes(info["meshes"])])
     yield from _section("map", list(_map(info["map"])))
-    yield from _section("place", [_place(info["georeference"])])
+    yield from _section("place", list(_place(info["georeference"])))
     yield from _section("made", list(_provenance(info["provenance"])))
     yield from _section("files", list(_members(info["members"], info["bytes"])))
 
@@ -139,13 +139,19 @@ def _map(found: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"{share} are inferred from the recording, confidence from {found['least_confidence']:.2f}"
 
 
-def _place(place: Mapping[str, Any] | None) -> str:
+def _place(place: Mapping[str, Any] | None) -> Iterator[str]:
     if not place:
-        return "not known on Earth"
+        yield "not known on Earth"
+        return
     if place.get("placeholder"):
-        return "not known on Earth; latitude 0, longitude 0 stands in for it"
-    degrees = f"{place['latitude_deg']:.6f}, {place['longitude_deg']:.6f}"
-    return f"latitude, longitude {degrees}, {place['altitude_m']:.1f} m above the ellipsoid"
+        yield "not known on Earth; latitude 0, longitude 0 stands in for it"
+    else:
+        degrees = f"{place['latitude_deg']:.6f}, {place['longitude_deg']:.6f}"
+        yield f"latitude, longitude {degrees}, {place['altitude_m']:.1f} m above the ellipsoid"
+    moved = _mapping(place.get("refined_from_recorded"))
+    if isinstance(moved.get("median_m"), float) and isinstance(moved.get("max_m"), float) and moved["max_m"] > 0:
+        centimetres = f"{100 * moved['median_m']:.1f} cm (median), at most {100 * moved['max_m']:.1f} cm"
+        yield f"the refined path lies {centimetres} from the recorded one"
 
 
 def _provenance(made: Mapping[str, Any]) -> Iterator[str]:
