@@ -15,7 +15,7 @@ from avrec.errors import DataError
 from avrec.geometry import Trajectory
 from avrec.maps.infer.course import Course, courses_of
 from avrec.maps.infer.graph import Findings, road_of
-from avrec.maps.infer.lanes import Passing, stretches
+from avrec.maps.infer.lanes import Passing, stretches, unified
 from avrec.maps.infer.lines import kerb_lines, paint_lines
 from avrec.maps.infer.mosaic import Mosaic, Recording, road_mosaic
 from avrec.maps.infer.paint import Paint, paint_of, swing_of
@@ -124,6 +124,7 @@ def inspect_road(
         lines += kerb_lines(surface, swing, paint.stations)
     others = _traffic(drive, course, paint.stations, swing)
     parts = stretches(lines, _driven_offsets(recording, course, paint, swing), width_m=lane_width_m, traffic=others)
+    parts, lines = unified(parts, lines)
     extent = _extent(course, paint, swing)
     found = Findings(surface, swing, paint.stations, lines, parts, others, traffic, extent)
     _LOG.debug("%d lines, %d stretches over %.0f m", len(lines), len(parts), extent[1] - extent[0])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from avrec.maps.infer.lines import Line
 from avrec.maps.infer.paint import ROW_M
 
-__all__ = ["Border", "Passing", "Stretch", "Strip", "stretches"]
+__all__ = ["Border", "Passing", "Stretch", "Strip", "stretches", "unified"]
 
 Float64 = NDArray[np.float64]
 
@@ -30,6 +30,8 @@ _STOPS = 0.45
 _SHORTEST_M = 16.0
 _MOST_LANES = 6
 _TRAFFIC = 0.3
+_MEET_M = 1.0
+_LEAD_M = 6.0
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,62 @@ def _onward(
         return top
 
     return best(start, 0)[1]
+
+
+def unified(found: Sequence[Stretch], lines: Sequence[Line]) -> tuple[list[Stretch], list[Line]]:
+    """Neighbouring stretches with strips of the same kinds made one, where their borders nearly meet.
+
+    Each border then follows the line of the first stretch, leads over, and follows that of the second.
+    """
+    lines = list(lines)
+    result = [found[0]]
+    for item in found[1:]:
+        before = result[-1]
+        joined = _joined(before, item, lines)
+        if joined is None:
+            result.append(item)
+        else:
+            result[-1] = joined
+    return result, lines
+
+
+def _joined(before: Stretch, after: Stretch, lines: list[Line]) -> Stretch | None:
+    """One stretch of two, with new lines appended to ``lines``; None where they do not go together."""
+    if before.driven != after.driven or [s.kind for s in before.strips] != [s.kind for s in after.strips]:
+        return None
+    pairs: dict[Border, Border] = {}
+    for old, new in zip(before.strips, after.strips, strict=True):
+        pairs |= {old.right: new.right, old.left: new.left}
+    borders: dict[Border, Border] = {}
+    added: list[Line] = []
+    cut = np.array([after.first])
+    for one, other in pairs.items():
+        if one == other:
+            borders[one] = one
+            continue
+        if one.line is None or other.line is None:
+            return None
+        first, second = lines[one.line], lines[other.line]
+        if abs(float(first.at(cut)[0] - second.at(cut)[0])) > _MEET_M:
+            return None
+        lead = round(_LEAD_M / ROW_M)
+        early, late = first.rows < after.first - lead, second.rows >= after.first + lead
+        if not early.any() or not late.any():
+            keep = first if early.any() else second
+            borders[one] = one if keep is first else other
+            continue
+        rows, offsets, evidence = (
+            np.concatenate([getattr(first, name)[early], getattr(second, name)[late]])
+            for name in ("rows", "offsets", "evidence")
+        )
+        whole = Line(
+            first.kind, rows, offsets, evidence, first.lit | second.lit, first.seen | second.seen, first.yellow
+        )
+        borders[one] = Border(len(lines) + len(added))
+        added.append(whole)
+    lines += added
+    strips = tuple(Strip(strip.kind, borders[strip.right], borders[strip.left]) for strip in before.strips)
+    return Stretch(before.first, after.last, strips, before.driven)
 
 
 def _without_short(found: list[Stretch]) -> list[Stretch]:
