@@ -48,7 +48,8 @@ def scene_info(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"Cannot read {path}: there is no such file; check the path.")
+        why = "it is not an ordinary file" if path.exists() else "there is no such file"
+        raise DataError(f"Cannot read {path}: {why}; check the path.")
     if not is_package(path):
         raise DataError(f"{path} is no scene file (a USDZ package); make one of Gaussians with avrec scene import.")
     with Archive(path) as archive:

@@ -50,6 +50,8 @@ class PackageReader:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
+            if self.path.exists() and not self.path.is_file():  # opening a pipe would wait for ever
+                raise DataError(f"Cannot read {self.path}: it is not an ordinary file; give the path of a file.")
             self._file: BinaryIO = open(self.path, "rb")  # noqa: SIM115  closed by __exit__
         except OSError as error:
             raise DataError(f"Cannot read {self.path}: {error.strerror or error}; check the path.") from error

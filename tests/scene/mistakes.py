@@ -86,6 +86,15 @@ def scalar_first(poses: Any) -> Any:
     return [[[*row[:3], row[6], *row[3:6]] for row in track] for track in poses]
 
 
+def oncoming(rows: int) -> Change:
+    """Actors that drive towards -x, each in its first rows; all with the scalar first."""
+
+    def turned(poses: Any) -> Any:
+        return [[[-r[0], *r[1:3], 0, 0, 1, 0] if row < rows else r for row, r in enumerate(track)] for track in poses]
+
+    return put(f"{TRACKS}: {DATA}.tracks_poses", lambda poses: scalar_first(turned(poses)))
+
+
 def renamed(old: str, new: str) -> Change:
     """A key of a JSON object, deep inside."""
 
@@ -198,6 +207,7 @@ ERRORS: dict[str, tuple[Change, set[str], str]] = {
     "chunk": (renamed(f"{TRACKS}: dummy_chunk_id", "chunk_0"), {"carla"}, "'chunk_0'"),
     "two chunks": (put(f"{TRACKS}: other", {}), {"alpasim"}, "2 top-level keys"),
     "scalar first": (put(f"{TRACKS}: {DATA}.tracks_poses", scalar_first), {"carla", "alpasim"}, "as w, x, y, z"),
+    "scalar first, most of them oncoming": (oncoming(70), {"carla", "alpasim"}, "as w, x, y, z"),
     "NaN track": (put(f"{TRACKS}: {DATA}.tracks_poses.0.3.1", float("inf")), {"carla", "alpasim"}, "not finite"),
     "short list": (put(f"{TRACKS}: {DATA}.tracks_id", ["7"]), {"carla", "alpasim"}, "tracks_id has 1"),
     "number as id": (put(f"{TRACKS}: {DATA}.tracks_id.0", 7), {"carla", "alpasim"}, "an id is no text"),
@@ -244,6 +254,7 @@ WARNINGS: dict[str, tuple[Change, set[str], str]] = {
         {"alpasim"},
         "less than 3 s: 7",
     ),
+    "scalar first, all of them oncoming": (oncoming(999), {"carla", "alpasim"}, "move backwards"),
     "far world": (put(f"{RIG}: {PATH}.T_rig_worlds", moved([5e4, 0, 0])), {"alpasim"}, "32-bit|5e+04"),
     "sideways": (
         put(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import random
 import struct
 import tracemalloc
@@ -17,8 +18,10 @@ import numpy as np
 import pytest
 
 from avrec.errors import DataError
-from avrec.scene import Scene
+from avrec.scene import Scene, scene_info
+from avrec.scene.foreign import import_gaussians
 from avrec.scene.package_writer import PackageWriter
+from avrec.scene.validate import validate
 from tests.scene.scenes import make_scene
 
 Members = dict[str, bytes]
@@ -72,7 +75,17 @@ def test_no_archive(tmp_path: Path, data: bytes) -> None:
 
 def test_no_file_and_a_folder(tmp_path: Path) -> None:
     refuses(tmp_path / "a.usdz", "check the path")
-    refuses(tmp_path, "check the path")
+    refuses(tmp_path, "not an ordinary file")
+
+
+@pytest.mark.parametrize("read", [Scene.open, import_gaussians, scene_info, validate])
+def test_a_pipe_and_a_device_are_no_files(tmp_path: Path, read: Callable[[Path], Any]) -> None:
+    """Opening a pipe would wait for somebody to write into it; a device has no end."""
+    os.mkfifo(tmp_path / "pipe.usdz")
+    (tmp_path / "zero.usdz").symlink_to("/dev/zero")
+    for name in ("pipe.usdz", "zero.usdz"):
+        with pytest.raises(DataError, match="ordinary file"):
+            read(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "avrec/scene.json", "avrec/static.npy", "avrec/sky.npy"])

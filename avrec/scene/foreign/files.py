@@ -34,11 +34,10 @@ def open_to_read(path: str | Path) -> Iterator[tuple[BinaryIO, int]]:
         DataError: no such file, a folder or a device, or it cannot be read (also while the block runs).
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # before opening: a pipe would keep us waiting for ever
+            raise DataError(f"Cannot read {path}: it is not an ordinary file; give the path of a file.")
         with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise DataError(f"Cannot read {path}: it is not an ordinary file; give the path of a file.")
-            yield file, status.st_size
+            yield file, os.fstat(file.fileno()).st_size
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror or error}; check the path.") from error
 

@@ -55,7 +55,8 @@ def validate(path: str | Path, consumers: Sequence[str] = CONSUMERS, *, compose:
         raise AvrecError(f"No consumer is called {unknown[0]!r}; choose of {', '.join(CONSUMERS)}.")
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"Cannot read {path}: there is no such file; check the path.")
+        why = "it is not an ordinary file" if path.exists() else "there is no such file"
+        raise DataError(f"Cannot read {path}: {why}; check the path.")
     findings: list[Finding] = []
     try:
         with np.errstate(all="ignore"), Archive(path) as archive:

@@ -20,6 +20,7 @@ _CARLA = ("carla",)
 _ALPASIM = ("alpasim",)
 _SHORT_US = 3_000_000
 _MAX_TRACKS = 100_000
+_MOVED_M = 5.0
 _KEYS = ("tracks_id", "tracks_label_class", "tracks_flags", "tracks_timestamps_us", "tracks_poses")
 
 
@@ -94,7 +95,7 @@ def _columns(where: str, columns: dict[str, Any], sizes: list[Any], facts: Facts
         yield error(DRIVING, f"{where}.tracks_poses", found, "The actor cannot be placed", remedy)
     yield from _lifetimes(where, short, still)
     if paths:
-        yield from _quaternions(f"{where}.tracks_poses", np.concatenate(paths))
+        yield from _quaternions(f"{where}.tracks_poses", paths)
 
 
 def _path(stamps: Any, poses: Any) -> tuple[Any, Float64] | str:
@@ -144,8 +145,12 @@ def _lifetimes(where: str, short: list[str], still: list[str]) -> Iterator[Findi
         yield warning(DRIVING, f"{where}.tracks_flags", found, why, "Write both flags for everything that moves")
 
 
-def _quaternions(where: str, rows: Float64) -> Iterator[Finding]:
-    """Wrong length, and wrong order: boxes of road users stand upright in one of the two orders only."""
+def _quaternions(where: str, paths: Sequence[Float64]) -> Iterator[Finding]:
+    """Wrong length, and wrong order: boxes of road users stand upright in one of the two orders only.
+
+    Boxes that point to -x stand upright in both, and to +x in the other one; which way they drive tells these.
+    """
+    rows = np.concatenate(paths)
     norms = np.linalg.norm(rows[:, 3:], axis=1)
     off = int(np.count_nonzero(np.abs(norms - 1) > 1e-2))
     if off:
@@ -154,13 +159,27 @@ def _quaternions(where: str, rows: Float64) -> Iterator[Finding]:
         return
     as_xyzw = 1 - 2 * (rows[:, 3] ** 2 + rows[:, 4] ** 2)  # how far up the box's z axis points
     as_wxyz = 1 - 2 * (rows[:, 4] ** 2 + rows[:, 5] ** 2)
-    if np.mean(as_xyzw > 0.7) < 0.6 and np.mean(as_wxyz > 0.7) > 0.9:
+    remedy = "Write them as qx, qy, qz, qw"
+    if np.mean(as_xyzw > 0.7) < 0.9 and np.mean(as_wxyz > 0.7) > 0.9:
         found = "the boxes stand upright only if the quaternions are read as w, x, y, z"
-        remedy = "Write them as qx, qy, qz, qw"
         yield error(DRIVING, where, found, "Readers take the scalar last here, and roll the actors over", remedy)
     elif np.mean(as_xyzw > 0.7) < 0.5:
         found = "most boxes lie on their side or on their head"
         yield warning(DRIVING, where, found, "The world has z up", "Convert the axes of the boxes")
+    elif _ahead(paths, [3, 4, 5, 6]) < -0.7 and _ahead(paths, [4, 5, 6, 3]) > 0.7:
+        found = "the actors move backwards, and forwards if the quaternions are read as w, x, y, z"
+        yield warning(DRIVING, where, found, "Readers take the scalar last here, and turn the actors round", remedy)
+
+
+def _ahead(paths: Sequence[Float64], order: list[int]) -> float:
+    """Share of the way that the actors go along their x axis, -1 to 1, their quaternions' x, y, z, w in ``order``."""
+    along = travelled = 0.0
+    for rows in paths:
+        moved = np.diff(rows[:, :2], axis=0)
+        x, y, z, w = rows[:-1, order].T
+        along += float((moved[:, 0] * (1 - 2 * (y * y + z * z)) + moved[:, 1] * 2 * (x * y + w * z)).sum())
+        travelled += float(np.linalg.norm(moved, axis=1).sum())
+    return along / travelled if travelled > _MOVED_M else 0.0
 
 
 def _listed(names: Sequence[str]) -> str:
