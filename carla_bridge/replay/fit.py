@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -37,14 +36,6 @@ _BASE_TYPES: Mapping[str, tuple[str, ...]] = {
 }
 _REAR_AXLE = 0.58
 """Distance from the middle to the rear axle as a share of half the length, of an ordinary car."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A blueprint that may stand for an actor: its id and half sizes [3] in metres, forward, left, up."""
-
-    id: str
-    half: tuple[float, float, float]
 
 
 def kind_of(label: str, size_m: ArrayLike) -> str:
@@ -102,13 +93,9 @@ def _is(blueprint: Any, kind: str) -> bool:
     if not name.startswith("vehicle."):
         return False
     if blueprint.has_attribute("base_type"):
-        return str(blueprint.get_attribute("base_type")) in _BASE_TYPES[kind] or _text(blueprint) in _BASE_TYPES[kind]
-    wheels = int(blueprint.get_attribute("number_of_wheels")) if blueprint.has_attribute("number_of_wheels") else 4
+        return str(blueprint.get_attribute("base_type").as_str()).lower() in _BASE_TYPES[kind]
+    wheels = blueprint.get_attribute("number_of_wheels").as_int() if blueprint.has_attribute("number_of_wheels") else 4
     return (wheels == 2) == (kind in ("motorcycle", "bicycle"))
-
-
-def _text(blueprint: Any) -> str:
-    return str(blueprint.get_attribute("base_type").as_str()).lower()
 
 
 def actor_from_box(size_m: ArrayLike, bounding_box: Any) -> Float64:

@@ -1,0 +1,447 @@
+"""Replaying a scene in CARLA: `ReplaySession`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from avrec.drive import CameraSensor
+from avrec.errors import AvrecError, require
+from avrec.geometry import Offset, transform_from
+from avrec.scene import Scene
+from carla_bridge.replay.camera_spec import camera_named
+from carla_bridge.replay.lidar_models import LidarModel, lidar_named
+from carla_bridge.replay.measurements import Image, LidarMeasurement
+from carla_bridge.replay.path_follower import Path as DrivenPath
+from carla_bridge.replay.path_follower import PathFollower, path_of
+from carla_bridge.replay.player import Driver, Player, matrix_of
+from carla_bridge.replay.sensors import CameraRig, LidarRig, Moment, NeuralSensor
+from carla_bridge.replay.stage import EGO, Cast, load_map
+
+__all__ = ["ReplaySession"]
+
+Float64 = NDArray[np.float64]
+
+log = logging.getLogger(__name__)
+
+LIDAR_MOUNT_M = (1.0, 0.0, 2.0)
+DriverName = Literal["user", "autopilot", "path"]
+
+
+class ReplaySession:
+    """A recorded drive, played in a CARLA world; a context manager.
+
+    It uses nothing but CARLA's public client, so a real server and the embedded one are the same to it. Entering loads
+    the scene's map, makes the world synchronous with a fixed step, and spawns the ego and the recorded actors;
+    leaving destroys them and restores the world's settings. Between them `tick` moves everybody one step along the
+    recording, and neural cameras and lidars measure.
+
+    Example:
+        with ReplaySession(client, "scene.usdz") as session:
+            session.add_camera("front", callback=show, offset=Offset(left_m=1.0))
+            while session.tick():
+                ...
+
+    Args:
+        client: `carla.Client`, connected.
+        scene: a scene, or the path of its file.
+        step_s: seconds of simulation between ticks.
+        start_us: recording time to begin at; None for the first recorded frame.
+        end_us: recording time to end at; None for the last recorded frame.
+        ego_blueprint: of the ego; None takes a car of ordinary size.
+        load_map: False keeps the simulator's map.
+        move_spectator: the spectator follows the ego.
+        traffic_manager_port: for autopilots.
+
+    Raises:
+        AvrecError: the scene or a setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        scene: str | Path | Scene,
+        *,
+        step_s: float = 0.05,
+        start_us: int | None = None,
+        end_us: int | None = None,
+        ego_blueprint: str | None = None,
+        load_map: bool = True,
+        move_spectator: bool = False,
+        traffic_manager_port: int = 8000,
+    ) -> None:
+        self.carla: Any = require("carla", "carla")
+        self.client = client
+        self.scene = scene if isinstance(scene, Scene) else Scene.open(scene)
+        first, last = self.scene.span_us
+        self.start_us = first if start_us is None else int(start_us)
+        self.end_us = last if end_us is None else int(end_us)
+        low, high = self.scene.ego.span_us
+        if not low <= self.start_us < self.end_us <= high:
+            raise AvrecError(
+                f"The replay from {self.start_us} to {self.end_us} us is not within the recording, which runs from "
+                f"{low} to {high} us. Choose times inside it."
+            )
+        if not 1e-3 <= step_s <= 0.5:
+            raise AvrecError(f"A step of {step_s} s is out of range. Choose 0.001 to 0.5 s; 0.05 is usual.")
+        self.step_s = step_s
+        self.moves_spectator = move_spectator
+        self._options = (ego_blueprint, load_map)
+        self._tm_port = traffic_manager_port
+        self._tm: Any = None
+        self._sensors: list[NeuralSensor] = []
+        self._cast: Cast | None = None
+        self._settings: Any = None
+        self._ticks = 0
+        self._moment = Moment(self.start_us, 0, 0.0)
+        self.paused = False
+
+    # Beginning and end
+
+    def __enter__(self) -> ReplaySession:
+        blueprint, wants_map = self._options
+        world = load_map(self.carla, self.client, self.scene) if wants_map else self.client.get_world()
+        self._settings = world.get_settings()
+        try:
+            wanted = world.get_settings()
+            wanted.synchronous_mode = True
+            wanted.fixed_delta_seconds = self.step_s
+            world.apply_settings(wanted)
+            self._cast = Cast(self.carla, self.client, world, self.scene)
+            self._cast.add_ego(blueprint, self.start_us)
+            self._cast.update(self.start_us)
+            self._ticks = -1
+            self._advance()  # to the beginning, so that everybody is where they belong
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Destroy what was spawned and restore the world's settings; a simulator that is gone is only noted."""
+        cast, settings, self._cast, self._settings = self._cast, self._settings, None, None
+        self._sensors.clear()
+        with self._last_things():
+            if cast is not None:
+                cast.remove(list(cast.players.values()))
+        with self._last_things():
+            if self._tm is not None:
+                self._tm.set_synchronous_mode(False)
+        with self._last_things():
+            if settings is not None:
+                self.client.get_world().apply_settings(settings)
+        self._tm = None
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _last_things() -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            log.warning("The world could not be restored in full: %s", error)
+
+    # Time
+
+    def tick(self) -> bool:
+        """One step: everybody moves, the world ticks, sensors measure. False when the recording is over.
+
+        While the session is paused nothing moves, and it returns True after the time of a step.
+        """
+        cast = self.cast
+        if self.paused:
+            time.sleep(self.step_s)
+            return True
+        if self.is_done:
+            return False
+        before = self._moment.time_us
+        self._advance()
+        for sensor in tuple(self._sensors):
+            sensor.step(self.carla, cast, before, self._moment)
+        return True
+
+    def _advance(self) -> None:
+        cast = self.cast
+        self._ticks += 1
+        time_us = self._time_us(self._ticks)
+        cast.update(time_us)
+        cast.drive(time_us, self.step_s)
+        frame = cast.world.tick()
+        snapshot = cast.world.get_snapshot()
+        cast.saw(time_us, snapshot)
+        self._moment = Moment(time_us, int(frame), float(snapshot.timestamp.elapsed_seconds))
+        if self.moves_spectator:
+            self._move_spectator()
+
+    def _time_us(self, ticks: int) -> int:
+        return self.start_us + round(ticks * self.step_s * 1e6)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the next step would leave the recording."""
+        return self._time_us(self._ticks + 1) > self.end_us
+
+    def pause(self) -> None:
+        """Stop time until `resume`; the world can be looked at meanwhile."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Let time pass again."""
+        self.paused = False
+
+    @property
+    def time_us(self) -> int:
+        """Recording time of the last tick."""
+        return self._moment.time_us
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning of the replay."""
+        return (self._moment.time_us - self.start_us) / 1e6
+
+    @property
+    def frame(self) -> int:
+        """Of the simulator's last tick."""
+        return self._moment.frame
+
+    # What is there
+
+    @property
+    def cast(self) -> Cast:
+        """The actors.
+
+        Raises:
+            AvrecError: outside the ``with`` block.
+        """
+        if self._cast is None:
+            raise AvrecError("The session is not running. Use it as 'with ReplaySession(client, scene) as session:'.")
+        return self._cast
+
+    @property
+    def world(self) -> Any:
+        """`carla.World`."""
+        return self.cast.world
+
+    @property
+    def ego(self) -> Any:
+        """The ego's `carla.Vehicle`."""
+        return self.cast.players[EGO].actor
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """Cameras of the recording."""
+        return self.scene.camera_names
+
+    @property
+    def track_ids(self) -> tuple[str, ...]:
+        """Actors that are in the simulator now."""
+        return tuple(key for key in self.cast.players if key != EGO)
+
+    def actor(self, track_id: str) -> Any:
+        """The `carla.Actor` of a track.
+
+        Raises:
+            AvrecError: it is not in the simulator now.
+        """
+        return self._player(track_id).actor
+
+    def ego_pose(self) -> Float64:
+        """world_from_rig float64 [4, 4] as the client saw it at the last tick, in the recording's world."""
+        return self.cast.players[EGO].pose
+
+    def actor_pose(self, track_id: str) -> Float64:
+        """world_from_box float64 [4, 4] of an actor as the client saw it at the last tick."""
+        return self._player(track_id).pose
+
+    def _player(self, track_id: str) -> Player:
+        player = self.cast.players.get(track_id)
+        if player is None:
+            here = ", ".join(self.track_ids) or "nobody"
+            raise AvrecError(f"The actor '{track_id}' is not in the simulator now; here are {here}.")
+        return player
+
+    # Sensors
+
+    def add_camera(
+        self,
+        camera: str | CameraSensor | Mapping[str, Any],
+        callback: Callable[[Image], object],
+        *,
+        offset: Offset | None = None,
+        transform: Any = None,
+        framerate: float | Literal["recorded"] | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        rolling_shutter: bool = True,
+    ) -> CameraRig:
+        """Put a neural camera on the ego.
+
+        Its pictures are made of the scene's Gaussians, from where the ego truly was while each line was exposed. A
+        picture is delivered by the tick in which its exposure ends. While the ego follows the recording it equals
+        `avrec.render(scene, camera, image.time_us, offset=offset)` in every pixel.
+
+        Args:
+            camera: name of a recorded camera, a `CameraSensor`, or a dictionary (see docs/carla.md).
+            callback: gets an `Image`, which has the attributes of `carla.Image`.
+            offset: of the rig against the ego: left, up, forward metres; yaw, pitch, roll degrees.
+            transform: mount of the camera where it is not the recorded one: a `carla.Transform` against the rig, or
+                ``rig_from_camera`` [4, 4] with OpenCV axes.
+            framerate: pictures per second; ``"recorded"`` takes the exposures of the recorded frames; None takes one
+                that ends with each tick.
+            width, height: pixels, unless as recorded.
+            rolling_shutter: False exposes all lines at once.
+
+        Raises:
+            AvrecError: no such camera.
+        """
+        sensor, colours = camera_named(self.scene, camera, transform)
+        starts = None
+        if framerate == "recorded":
+            starts = self.scene.frames.get(colours)
+            if starts is None:
+                raise AvrecError(f"The scene holds no frame times of '{colours}'. Give a framerate instead.")
+        every = 0 if framerate is None or framerate == "recorded" else self._every_us(framerate)
+        rig = CameraRig(
+            sensor,
+            colours,
+            callback,
+            offset or Offset(),
+            None if starts is None else np.sort(starts),
+            every,
+            self._moment.time_us,
+            width,
+            height,
+            rolling_shutter,
+        )
+        self._sensors.append(rig)
+        return rig
+
+    def add_lidar(
+        self,
+        callback: Callable[[LidarMeasurement], object],
+        model: str | LidarModel = "VLP-32C",
+        *,
+        transform: Any = None,
+        framerate: float = 10.0,
+    ) -> LidarRig:
+        """Put a neural lidar on the ego; it delivers full turns, each point measured when the laser pointed there.
+
+        Args:
+            callback: gets a `LidarMeasurement`, which has the attributes of `carla.LidarMeasurement`.
+            model: a name of `carla_bridge.replay.LIDARS`, or a `LidarModel`.
+            transform: its mount against the rig, `carla.Transform` or [4, 4]; None puts it on the roof.
+            framerate: turns per second.
+
+        Raises:
+            AvrecError: no such lidar.
+        """
+        if transform is None:
+            mount = transform_from(np.eye(3), np.array(LIDAR_MOUNT_M))
+        else:
+            mount = matrix_of(transform) if hasattr(transform, "location") else np.asarray(transform, np.float64)
+        rig = LidarRig(lidar_named(model), callback, mount, self._every_us(framerate), self._moment.time_us)
+        self._sensors.append(rig)
+        return rig
+
+    def remove_sensor(self, sensor: NeuralSensor) -> None:
+        """Take a sensor off; nothing happens if it is off already."""
+        with contextlib.suppress(ValueError):
+            self._sensors.remove(sensor)
+
+    def _every_us(self, framerate: float) -> int:
+        if not 0.01 <= framerate <= 1000.0:
+            raise AvrecError(f"{framerate} measurements per second are out of range. Choose 0.01 to 1000.")
+        return round(1e6 / framerate)
+
+    # Who drives
+
+    def take_over_ego(self, driver: DriverName = "user", path: ArrayLike | None = None, speed_mps: float = 8.0) -> Any:
+        """The ego leaves the recording with the speed that it has; the actors go on. Returns its `carla.Vehicle`.
+
+        Args:
+            driver: ``"user"``: whoever applies controls to the ego; ``"autopilot"``: the Traffic Manager;
+                ``"path"``: a path follower, along the recorded path unless another one is given.
+            path: float64 [N, 2] or [N, 3] of the rig, in the recording's world.
+            speed_mps: along a path that is given.
+
+        Raises:
+            AvrecError: no such driver or path.
+        """
+        return self.control_actor(EGO, driver, path, speed_mps)
+
+    def apply_ego_control(self, control: Any) -> None:
+        """Apply a `carla.VehicleControl`; the ego leaves the recording if it has not yet."""
+        if self.cast.players[EGO].driver is not Driver.USER:
+            self.take_over_ego("user")
+        self.ego.apply_control(control)
+
+    def release_ego(self) -> None:
+        """The ego goes back to the recording: it jumps to where it was then."""
+        self.release_actor(EGO)
+
+    def control_actor(
+        self, track_id: str, driver: DriverName = "user", path: ArrayLike | None = None, speed_mps: float = 8.0
+    ) -> Any:
+        """One actor leaves the recording; see `take_over_ego`. People can only be given to the user.
+
+        Raises:
+            AvrecError: no such actor, driver or path.
+        """
+        player = self._player(track_id)
+        if driver not in ("user", "autopilot", "path"):
+            raise AvrecError(f"No driver is named '{driver}'. Choose user, autopilot or path.")
+        if player.walks and driver != "user":
+            raise AvrecError(f"The actor '{track_id}' is a person, whom no {driver} can drive. Choose user.")
+        follower = None
+        if driver == "path":
+            line = path_of(player.recorded, self.time_us) if path is None else _checked_path(path, speed_mps)
+            follower = PathFollower(line, *self.cast.wheels(player))
+        if player.driver is Driver.AUTOPILOT and driver != "autopilot":
+            player.actor.set_autopilot(False, self._tm_port)
+        self.cast.run(player.free(self.carla, self.time_us, Driver(driver), follower))
+        if driver == "autopilot":
+            if self._tm is None:
+                self._tm = self.client.get_trafficmanager(self._tm_port)
+                self._tm.set_synchronous_mode(True)
+            player.actor.set_autopilot(True, self._tm.get_port())
+        return player.actor
+
+    def release_actor(self, track_id: str) -> None:
+        """An actor goes back to the recording.
+
+        Raises:
+            AvrecError: no such actor.
+        """
+        player = self._player(track_id)
+        if player.driver is Driver.AUTOPILOT:
+            player.actor.set_autopilot(False, self._tm_port)
+        self.cast.run(player.follow_recording(self.carla))
+
+    def _move_spectator(self) -> None:
+        carla, place = self.carla, self.ego.get_transform()
+        behind = place.transform(carla.Location(-8.0, 0.0, 4.0))
+        view = carla.Transform(behind, carla.Rotation(-15.0, place.rotation.yaw, 0.0))
+        self.world.get_spectator().set_transform(view)
+
+
+def _checked_path(path: ArrayLike, speed_mps: float) -> DrivenPath:
+    points = np.asarray(path, dtype=np.float64)
+    if points.ndim != 2 or len(points) < 2 or points.shape[1] not in (2, 3) or not np.isfinite(points).all():
+        raise AvrecError(f"A path needs at least two finite points [N, 2] or [N, 3], found the shape {points.shape}.")
+    points = points[:, :2]
+    kept = np.concatenate([[True], np.linalg.norm(np.diff(points, axis=0), axis=1) > 1e-3])
+    if kept.sum() < 2 or not 0.1 <= speed_mps <= 100.0:
+        raise AvrecError("A path needs two points that differ, and a speed of 0.1 to 100 m/s.")
+    return DrivenPath(points[kept], np.full(int(kept.sum()), float(speed_mps)))

@@ -1,0 +1,205 @@
+"""The simulator's side of a replay: map, settings, actors coming and going, driven tick by tick."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from avrec.drive import Track
+from avrec.errors import AvrecError
+from avrec.geometry import Trajectory, apply, invert, transform_from
+from avrec.scene import Scene
+from carla_bridge.frames import flip_points
+from carla_bridge.replay.fit import actor_from_box, actor_from_rig, kind_of, ranked
+from carla_bridge.replay.player import Driver, Player, carla_transform, matrix_of
+
+__all__ = ["EGO", "Cast", "load_map", "track_role"]
+
+log = logging.getLogger(__name__)
+
+EGO = "ego"
+EGO_SIZE_M = (4.8, 1.9, 1.6)
+"""Of the ego where nothing better is known."""
+TRIES = 3
+"""Blueprints that are tried for one actor."""
+WAITING_M = 60.0
+"""Above the place where something stands in the way of spawning; the first step puts the actor where it belongs."""
+ROLE = "track "
+
+
+def track_role(track_id: str) -> str:
+    """The ``role_name`` of the actor that stands for a track; the embedded world draws its Gaussians by it."""
+    return ROLE + track_id
+
+
+def load_map(carla: Any, client: Any, scene: Scene) -> Any:
+    """The world with the scene's map, loaded unless it is there already.
+
+    Raises:
+        AvrecError: the scene has no map.
+    """
+    world = client.get_world()
+    if scene.map_xodr is None:
+        raise AvrecError(
+            f"The scene {scene.name} has no map, which CARLA needs to drive on. Reconstruct it with one, or keep the "
+            "simulator's own map with load_map=False."
+        )
+    text = scene.map_xodr.decode("utf-8", errors="replace")
+    if world.get_map().to_opendrive() == text:
+        return world
+    shape = carla.OpendriveGenerationParameters(
+        vertex_distance=2.0, max_road_length=50.0, wall_height=0.0, additional_width=0.6, smooth_junctions=True
+    )
+    return client.generate_opendrive_world(text, shape)
+
+
+@dataclass
+class Cast:
+    """The actors of a replay.
+
+    Attributes:
+        carla: the client's module.
+        client, world: of the simulator.
+        scene: what is replayed.
+        players: by track id, while their actors are there; ``ego`` is the ego.
+    """
+
+    carla: Any
+    client: Any
+    world: Any
+    scene: Scene
+
+    def __post_init__(self) -> None:
+        self.players: dict[str, Player] = {}
+        self.given_up: set[str] = set()
+        self._library = self.world.get_blueprint_library()
+
+    def add_ego(self, blueprint: str | None, time_us: int) -> Player:
+        """Spawn the ego.
+
+        Raises:
+            AvrecError: no such blueprint, or it could not be spawned.
+        """
+        names = [blueprint] if blueprint else ranked("car", EGO_SIZE_M, self._library)
+        recorded = self.scene.ego
+        actor = self._spawn(names, recorded.at(time_us, outside="extrapolate"), "hero")
+        if actor is None:
+            raise AvrecError(f"The ego could not be spawned as {names[0] if names else 'a vehicle'}. Is it in the way?")
+        player = Player(EGO, "car", recorded, actor, actor_from_rig(actor.bounding_box, self._wheels(actor)))
+        return self._enter(player, time_us)
+
+    def update(self, time_us: int) -> None:
+        """Bring actors whose time has come, and take away those whose time is over."""
+        for track in self.scene.tracks:
+            first, last = track.world_from_box.span_us
+            player = self.players.get(track.id)
+            if player is None and first <= time_us <= last and track.id not in self.given_up:
+                self._add_track(track, time_us)
+            elif player is not None and time_us > last and not player.path.free:
+                self.remove([player])
+
+    def _add_track(self, track: Track, time_us: int) -> None:
+        kind = kind_of(track.label, track.size_m)
+        pose = track.world_from_box.at(time_us)
+        actor = self._spawn(ranked(kind, track.size_m, self._library)[:TRIES], pose, track_role(track.id))
+        if actor is None:
+            self.given_up.add(track.id)
+            log.warning("The actor %s (%s) could not be spawned; it is only seen in pictures.", track.id, track.label)
+            return
+        box = actor_from_box(track.size_m, actor.bounding_box)
+        self._enter(Player(track.id, kind, track.world_from_box, actor, box), time_us)
+
+    def _enter(self, player: Player, time_us: int) -> Player:
+        self.players[player.key] = player
+        self.run([self.carla.command.SetSimulatePhysics(player.actor, False), *player.commands(self.carla, time_us)])
+        return player
+
+    def _spawn(self, names: list[str], world_from_body: Any, role: str) -> Any:
+        """The first of some blueprints that can be spawned: where it belongs, or above, where nothing stands."""
+        above = transform_from(np.eye(3), np.array([0.0, 0.0, WAITING_M + 5.0 * len(self.players)]))
+        for name in names:
+            try:
+                blueprint = self._library.find(name)
+            except IndexError as error:
+                raise AvrecError(f"The simulator has no blueprint '{name}'. Choose one of its library.") from error
+            if blueprint.has_attribute("role_name"):
+                blueprint.set_attribute("role_name", role)
+            for place in (world_from_body, above @ world_from_body):
+                actor = self.world.try_spawn_actor(blueprint, carla_transform(self.carla, place))
+                if actor is not None:
+                    return actor
+        return None
+
+    def _wheels(self, actor: Any) -> Any:
+        """Positions of a vehicle's wheels [N, 3] in its own frame, None where the simulator does not say."""
+        try:
+            wheels = [(w.position.x, w.position.y, w.position.z) for w in actor.get_physics_control().wheels]
+        except (RuntimeError, AttributeError):
+            return None
+        if len(wheels) < 2:
+            return None
+        points = flip_points(np.array(wheels) / 100.0)  # CARLA gives centimetres, in the world
+        return apply(invert(matrix_of(actor.get_transform())), points)
+
+    def wheels(self, player: Player) -> tuple[float, float]:
+        """Wheelbase in metres and lock in radians of a vehicle."""
+        half = player.actor.bounding_box.extent.x
+        points = self._wheels(player.actor)
+        base = 1.16 * half if points is None else float(np.ptp(points[:, 0]))
+        try:
+            lock = max(wheel.max_steer_angle for wheel in player.actor.get_physics_control().wheels)
+        except (RuntimeError, AttributeError, ValueError):
+            lock = 70.0
+        return (base if 0.5 < base < 2 * half else 1.16 * half), float(np.radians(lock))
+
+    def drive(self, time_us: int, dt: float) -> None:
+        """Give every actor what it needs to be where it belongs after the next tick."""
+        moves: list[Any] = []
+        for player in self.players.values():
+            if player.driver is Driver.RECORDING:
+                moves += player.commands(self.carla, time_us)
+            else:
+                moves += player.steer(self.carla, dt)
+        self.run(moves)
+
+    def saw(self, time_us: int, snapshot: Any) -> None:
+        """Take over where the client sees everybody."""
+        for player in self.players.values():
+            player.saw(time_us, snapshot)
+
+    def run(self, commands: list[Any]) -> None:
+        """Run commands at once; what fails is told, not fatal."""
+        for answer in self.client.apply_batch_sync(commands, False) if commands else ():
+            if answer.error:
+                log.warning("The simulator refused a command for actor %s: %s", answer.actor_id, answer.error)
+
+    def remove(self, players: Iterable[Player]) -> None:
+        """Take actors out of the world; their drivers first, for a Traffic Manager does not survive the opposite."""
+        gone = list(players)
+        for player in gone:
+            if player.driver is Driver.AUTOPILOT:
+                player.actor.set_autopilot(False)
+        self.run([self.carla.command.DestroyActor(player.actor) for player in gone])
+        for player in gone:
+            self.players.pop(player.key, None)
+
+    def ego_during(self, first_us: float) -> Trajectory:
+        """The ego's true path from a time in the near past to now."""
+        return self.players[EGO].path.during(first_us)
+
+    def tracks_during(self, first_us: float, middle_us: float) -> tuple[Track, ...]:
+        """Actors with Gaussians that are there at a time, with their true paths from ``first_us`` to now."""
+        found = []
+        for track in self.scene.tracks:
+            if track.id not in self.scene.actors:
+                continue
+            player = self.players.get(track.id)
+            if player is not None and player.path.free:
+                found.append(replace(track, world_from_box=player.path.during(first_us)))
+            elif track.covers(middle_us):
+                found.append(track)
+        return tuple(found)
