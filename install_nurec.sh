@@ -134,18 +134,21 @@ run_demo() { # $1: folder
   .venv/bin/avrec reconstruct "$drive" --output "$scene" --holdout 8 --budget 90 --overwrite
   begin "demo: score the held-out frames"
   .venv/bin/avrec evaluate "$scene" "$drive" --sheet "$folder/held_out.png" --overwrite
+  begin "demo: ask who can open the scene"
+  .venv/bin/avrec validate "$scene"
   begin "demo: drive 1.5 m to the left of where the car went"
   .venv/bin/avrec render "$scene" --output "$folder/shifted" --shift-left 1.5 --outputs rgb,depth --overwrite
   cat <<TEXT
 
 Done. avrec wrote:
   $drive        the recording: images, lidar, tracks, and the truth beside them
-  $scene   the scene
+  $scene   the scene: Gaussians, meshes, map, calibrations and tracks in one file
   $folder/held_out.png   held-out frames: recorded, rendered, error
   $folder/shifted       the street as seen 1.5 m further left: images, depth and a video
 
-Next, look elsewhere:
+Next, look elsewhere, or inside:
   .venv/bin/avrec render $scene --output $folder/turned --shift-left -1 --yaw 10
+  .venv/bin/avrec scene info $scene
 or use a recording of your own:
   .venv/bin/avrec drive info <folder>
 TEXT
