@@ -17,9 +17,9 @@ Float64 = NDArray[np.float64]
 
 LOOK_AHEAD_S = 0.6
 LEAST_LOOK_AHEAD_M = 3.0
-PER_MPS = 0.35
+PER_MPS = 0.5
 """Throttle for a missing metre per second."""
-PER_M = 0.08
+PER_M = 0.4
 BRAKE_PER_MPS = 0.25
 COAST_MPS = 0.4
 """Faster than wanted by less than this, the car rolls."""

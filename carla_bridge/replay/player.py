@@ -95,13 +95,14 @@ class Player:
             carla.command.ApplyTargetAngularVelocity(self.actor, spin),
         ]
 
-    def saw(self, time_us: int, snapshot: Any) -> None:
-        """Take over where the client sees the actor in a `carla.WorldSnapshot`."""
+    def saw(self, time_us: int, snapshot: Any) -> bool:
+        """Take over where the client sees the actor in a `carla.WorldSnapshot`; False where it is gone."""
         found = snapshot.find(self.actor.id)
         if found is None:
-            return
+            return False
         self.pose = matrix_of(found.get_transform()) @ self.actor_from_body
         self.path.saw(time_us, self.pose)
+        return True
 
     def free(self, carla: Any, time_us: int, driver: Driver, follower: PathFollower | None = None) -> list[Any]:
         """Hand the actor to the simulator at the recorded speed; the commands that do so."""

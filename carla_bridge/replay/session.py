@@ -168,6 +168,8 @@ class ReplaySession:
             return False
         before = self._moment.time_us
         self._advance()
+        if self.ego_gone:
+            return False
         for sensor in tuple(self._sensors):
             sensor.step(self.carla, cast, before, self._moment)
         return True
@@ -190,8 +192,13 @@ class ReplaySession:
 
     @property
     def is_done(self) -> bool:
-        """Whether the next step would leave the recording."""
-        return self._time_us(self._ticks + 1) > self.end_us
+        """Whether the next step would leave the recording, or the ego is gone."""
+        return self.ego_gone or self._time_us(self._ticks + 1) > self.end_us
+
+    @property
+    def ego_gone(self) -> bool:
+        """Whether somebody destroyed the ego; a Traffic Manager does so where a road ends."""
+        return EGO in self.cast.given_up
 
     def pause(self) -> None:
         """Stop time until `resume`; the world can be looked at meanwhile."""

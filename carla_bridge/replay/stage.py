@@ -167,9 +167,15 @@ class Cast:
         self.run(moves)
 
     def saw(self, time_us: int, snapshot: Any) -> None:
-        """Take over where the client sees everybody."""
-        for player in self.players.values():
-            player.saw(time_us, snapshot)
+        """Take over where the client sees everybody; who is gone is not spawned again."""
+        gone = [player for player in self.players.values() if not player.saw(time_us, snapshot)]
+        for player in gone:
+            log.warning(
+                "The actor %s was destroyed by somebody else. A Traffic Manager does so where a road ends.", player.key
+            )
+            self.given_up.add(player.key)
+            if player.key != EGO:
+                self.players.pop(player.key)
 
     def run(self, commands: list[Any]) -> None:
         """Run commands at once; what fails is told, not fatal."""
@@ -179,7 +185,7 @@ class Cast:
 
     def remove(self, players: Iterable[Player]) -> None:
         """Take actors out of the world; their drivers first, for a Traffic Manager does not survive the opposite."""
-        gone = list(players)
+        gone = [player for player in players if player.key not in self.given_up]
         for player in gone:
             if player.driver is Driver.AUTOPILOT:
                 player.actor.set_autopilot(False)

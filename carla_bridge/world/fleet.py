@@ -31,6 +31,7 @@ PARAMETERS = (
     "rear",
     "ahead",  # the centre of mass ahead of the actor's origin
     "friction",
+    "dry",  # the friction of the tyres themselves
     "stiff_front",  # side force per radian and newton of load
     "stiff_rear",
     "drag",  # N s²/m²
@@ -179,6 +180,7 @@ class Fleet:
             "autobox": float(physics.autobox),
             "gears": float(min(len(physics.gears), MAX_GEARS)),
         }
+        values["dry"] = values["friction"]
         for name, value in values.items():
             p[name][slot] = value
         self.torque[slot] = _table(physics.torque_curve, values["max_rpm"])

@@ -14,6 +14,7 @@ from carla_bridge.world.ackermann import AckermannController
 from carla_bridge.world.actor import Actor, ActorError, ActorSpec, Kind, SpawnError
 from carla_bridge.world.bumping import Bumper, Collision, overlaps
 from carla_bridge.world.fleet import Fleet
+from carla_bridge.world.friction import FrictionArea, friction_areas, set_friction
 from carla_bridge.world.motion import COLUMNS, POSE, SPIN, VELOCITY, Float64
 from carla_bridge.world.physics import VehicleControl
 from carla_bridge.world.pose import ORIGIN, Pose, Vector, compose
@@ -64,6 +65,7 @@ class World:
         self._rows: list[Actor] = []
         self._bumper: Bumper | None = None
         self._attached: list[Actor] = []
+        self._areas: tuple[FrictionArea, ...] = ()
         self.signals = Signals(road_map.graph)
 
     def spawn(self, spec: ActorSpec, pose: Pose, parent: int = 0, *, check: bool = True) -> Actor:
@@ -200,6 +202,8 @@ class World:
         before = self.motion[:, VELOCITY].copy()
         for actor_id, controller in self.ackermann.items():
             self._steer(self.actors[actor_id], controller, dt)
+        if self._areas:
+            set_friction(self.fleet, self.motion, self._areas)
         step_vehicles(
             self.fleet, self.motion, self.road_map.ground, self.gravity, dt, max(ceil(dt / LONGEST_STEP_S - 1e-9), 1)
         )
@@ -241,6 +245,10 @@ class World:
         self.motion = self._motion[: len(self._rows)]
         self.version += 1
         self._bumper = None
+        areas = friction_areas(self.actors.values())
+        if self._areas and not areas:
+            self.fleet.p["friction"][:] = self.fleet.p["dry"]
+        self._areas = areas
         self._attached = [
             actor for actor in self.actors.values() if actor.parent and self.actors[actor.parent].parent == 0
         ]

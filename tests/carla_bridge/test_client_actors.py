@@ -211,6 +211,27 @@ def test_physics_control_is_kept_and_felt(world: Any, car: Any) -> None:
         assert car.get_telemetry_data().speed == pytest.approx(car.get_velocity().length(), abs=1e-3)
 
 
+def test_ice_between_two_dry_stretches(world: Any, library: Any) -> None:
+    """A friction trigger, with its extents in centimetres: brakes work before and behind it only."""
+    ice = library.find("static.trigger.friction")
+    for name, value in (("friction", "0.0"), ("extent_x", "1000"), ("extent_y", "500"), ("extent_z", "500")):
+        ice.set_attribute(name, value)
+    area = world.spawn_actor(ice, carla.Transform(carla.Location(50, 1.75, 0)))
+    car = world.spawn_actor(library.find("vehicle.tesla.model3"), carla.Transform(carla.Location(42, 1.75, 0)))
+    drive(world, 5)
+    car.set_target_velocity(carla.Vector3D(10, 0, 0))
+    car.apply_control(carla.VehicleControl(brake=1.0))
+    drive(world, 20)  # 10 m on ice
+    assert car.get_velocity().length() > 9.5
+    drive(world, 40)
+    assert car.get_velocity().length() == 0.0
+    area.destroy()
+    car.set_location(carla.Location(42, 1.75, 0))
+    car.set_target_velocity(carla.Vector3D(10, 0, 0))
+    drive(world, 20)
+    assert car.get_velocity().length() < 2.0
+
+
 def test_lamps_doors_and_failures(world: Any, car: Any) -> None:
     lamps = carla.VehicleLightState(carla.VehicleLightState.LowBeam | carla.VehicleLightState.LeftBlinker)
     car.set_light_state(lamps)
