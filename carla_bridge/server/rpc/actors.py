@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from carla_bridge.server.rpc.registry import RpcError, RpcGroup
-from carla_bridge.server.wire.values import Value, box_out, pose_in
+from carla_bridge.server.wire.values import Value, box_out, pose_in, pose_out
 from carla_bridge.world.actor import Actor
+from carla_bridge.world.pose import ORIGIN
 
 if TYPE_CHECKING:
     from carla_bridge.server.host import Host
@@ -80,13 +81,31 @@ def get_actor_component_names(host: Host, actor_id: int) -> list[str]:
     return ["root"]
 
 
-@rpc.value("get_actor_bone_names")
-def get_actor_bone_names(host: Host, actor_id: int) -> list[str]:
-    """None."""
+@rpc.value("get_actor_component_world_transform")
+def get_actor_component_world_transform(host: Host, actor_id: int, name: str) -> Any:
+    """The one piece is where the actor is."""
+    return pose_out(host.world.pose(host.world.actor(actor_id)))
+
+
+@rpc.value("get_actor_component_relative_transform")
+def get_actor_component_relative_transform(host: Host, actor_id: int, name: str) -> Any:
+    """The one piece is not displaced."""
+    host.world.actor(actor_id)
+    return pose_out(ORIGIN)
+
+
+def _none(host: Host, actor_id: int) -> list[Any]:
+    """Actors here have no bones and no sockets."""
     return []
 
 
-@rpc.value("get_actor_socket_names")
-def get_actor_socket_names(host: Host, actor_id: int) -> list[str]:
-    """None."""
-    return []
+for _name in (
+    "get_actor_bone_names",
+    "get_actor_socket_names",
+    "get_actor_bone_world_transforms",
+    "get_actor_bone_relative_transforms",
+    "get_actor_socket_world_transforms",
+    "get_actor_socket_relative_transforms",
+    "get_vehicle_bone_world_transforms",
+):
+    rpc.value(_name)(_none)
