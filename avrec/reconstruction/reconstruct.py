@@ -56,7 +56,6 @@ Bool = NDArray[np.bool_]
 Observer = Callable[[float, Callable[[], Scene]], None]
 
 REPORT_EVERY_S = 0.5
-_LEAST_UNCERTAINTY_RAD = 5e-5
 
 
 def reconstruct(
@@ -161,7 +160,7 @@ def reconstruct(
         depths=depths,
         config=config,
         rng=np.random.default_rng(seed),
-        pose_uncertainty_rad=max(alignment.uncertainty_rad, _LEAST_UNCERTAINTY_RAD) if alignment else math.inf,
+        pose_uncertainty_rad=alignment.uncertainty_rad if alignment else math.inf,
         rasterizer=_rasterizer(device),
     )
     if stored is not None:

@@ -41,6 +41,7 @@ _SKY, _CORRECTION = 5e-3, 5e-4
 # Pull of the colour correction towards none, so that it and the scene's colours cannot drift apart together.
 _CORRECTION_PULL = 1e-3
 _SKY_PULL_EVERY = 4
+_LEAST_POSE_RATE = 5e-5
 
 
 @dataclass(frozen=True)
@@ -226,9 +227,11 @@ class Trainer:
         config = self.config
         warm = min((progress - config.pose_from) / 0.05, 1.0)
         speed = warm * config.decay**progress
-        # Keypoints settle the poses among each other, a wrong mounting only in part.
-        ego_rate = min(config.pose_rate, self.pose_uncertainty_rad)
-        self.poses.descend(pose, lines, ego_rate * speed, mounting_rate=0.3 * config.pose_rate * speed)
+        unsure = self.pose_uncertainty_rad
+        ego_rate = min(config.pose_rate, max(unsure, _LEAST_POSE_RATE))
+        # Of a mounting, keypoints only see what the drive's turns show: it is taken for ten times as unsure.
+        mounting_rate = 0.3 * min(config.pose_rate, max(10 * unsure, _LEAST_POSE_RATE))
+        self.poses.descend(pose, lines, ego_rate * speed, mounting_rate=mounting_rate * speed)
 
 
 def _psnr(rgb: Float32, seen: PictureAtSize, color: NDArray[np.float64]) -> float:
