@@ -137,6 +137,7 @@ class ReplaySession:
         with self._last_things():
             if cast is not None:
                 cast.remove(list(cast.players.values()))
+                cast.world.tick()  # so that everybody sees that they are gone
         with self._last_things():
             if self._tm is not None:
                 self._tm.set_synchronous_mode(False)
