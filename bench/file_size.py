@@ -1,10 +1,10 @@
 """What a Gaussian costs in a file, and what the file costs the picture: ``python -m bench.file_size SCENE.usdz``.
 
-Every format is written from the scene's static Gaussians and read back; the same frames are then rendered with both.
-"itself" is the PSNR of the pictures after the format to those before. With ``--drive RECORDING`` the last column
-is the measured loss of PSNR on the held-out frames; without it, what that loss would be for a scene of ``--scene-psnr``
-dB whose errors are independent of the format's. ``--members 100000`` instead prints what each member of a scene file
-takes for that many random Gaussians, by degree of their harmonics.
+Every format is written from the Gaussians of all that stands still, and read back; the same frames are then rendered
+with both. "itself" is the PSNR of the pictures after the format to those before. With ``--drive RECORDING`` the last
+column is the measured loss of PSNR on the held-out frames; without it, what that loss would be for a scene of
+``--scene-psnr`` dB whose errors are independent of the format's. ``--members 100000`` instead prints what each member
+of a scene file takes for that many random Gaussians, by degree of their harmonics.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
             back = _read(path)
             end = time.perf_counter()
             size = path.stat().st_size
-        changed = replace(scene, static=back)
+        changed = replace(scene, static=back, road=None)
         itself = _psnr(_pictures(changed, views), before)
         loss = psnr - quick_psnr(changed, drive) if drive else 10 * math.log10(1 + 10 ** ((psnr - itself) / 10))
         print(
