@@ -9,7 +9,7 @@ from carla_bridge.sensors.rendering import WorldView
 from carla_bridge.world.actor import SOLID
 from carla_bridge.world.pose import Pose, compose, rows
 
-__all__ = ["cast"]
+__all__ = ["cast", "ground_labels"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]

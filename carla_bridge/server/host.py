@@ -27,6 +27,7 @@ from carla_bridge.world.ackermann import AckermannGains
 from carla_bridge.world.actor import Actor, ActorSpec, Kind
 from carla_bridge.world.physics import VehicleControl, VehiclePhysics
 from carla_bridge.world.pose import ORIGIN, Pose
+from carla_bridge.world.walls import NOBODY
 
 if TYPE_CHECKING:
     from carla_bridge.sensors.rendering import SensorRenderer
@@ -39,6 +40,10 @@ WORLD_STREAM = 1
 FREE_STEP_S = 0.05
 """Step of a world that runs by itself and has none set."""
 NEUTRAL_WEATHER = [-1.0] * 10 + [1.0, 0.03, 0.0331, 0.0]
+
+
+_STANDING = [NOBODY, 0, [0, "static.building", []], box_out((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)), b"\x03", b""]
+"""What a collision with the scene itself is told to be with."""
 
 
 @dataclass
@@ -101,9 +106,9 @@ class Host:
         self.world = World(road_map, self._next_id if before is None else before.next_id)
         if before is not None:
             self.world.frame, self.world.time_s = before.frame, 0.0
-        self.rack = SensorRack(self.world, self.streams, self.profile, self.seed, self.renderer)
+        self.rack = SensorRack(self.world, self.streams, self.profile, self.seed, self.renderer or _look(road_map))
         self.writer = SnapshotWriter(self.profile.sensor_types["world"])
-        self.descriptions: dict[int, list[Any]] = {}
+        self.descriptions: dict[int, list[Any]] = {NOBODY: _STANDING}
         self.rack.descriptions, self.rack.weather = self.descriptions, self.weather
         self.physics: dict[int, VehiclePhysics] = {}
         self.gains: dict[int, AckermannGains] = {}
@@ -210,3 +215,12 @@ class Host:
             bytes(spec.labels),
             token(stream, self.streams.port) if stream else b"",
         ]
+
+
+def _look(road_map: RoadMap) -> SensorRenderer | None:
+    """What draws a map that came with a scene; nothing of its own otherwise."""
+    if road_map.scene is None:
+        return None
+    from carla_bridge.neural import SceneRenderer  # brings the rasteriser, which a bare map does not need
+
+    return SceneRenderer(road_map.scene)

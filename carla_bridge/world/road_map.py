@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,14 @@ from numpy.typing import NDArray
 from avrec.drive.lane_graph import Lane, LaneGraph
 from avrec.errors import DataError
 from avrec.maps import read_opendrive
-from avrec.mesh.mesh import Mesh
 from carla_bridge.navigation import navigation_file, walk_mesh
 from carla_bridge.world.ground import Ground, ground_of_lanes
 from carla_bridge.world.ground_mesh import ground_of_mesh
 from carla_bridge.world.pose import Pose
+from carla_bridge.world.walls import Walls, walls_of_mesh
+
+if TYPE_CHECKING:
+    from avrec.scene import Scene
 
 __all__ = ["RoadMap", "read_road_map"]
 
@@ -44,6 +48,8 @@ class RoadMap:
         lanes: in the order of the ground's lane indices.
         limits_kmh: float64 [lanes + 1] speed limits; the last one holds off the lanes.
         spawn_points: where vehicles can be put, heading along their lane.
+        walls: what stands beside the road and stops things, of a scene with a surface.
+        scene: what the cameras see, of a map that came with one.
     """
 
     name: str
@@ -53,6 +59,8 @@ class RoadMap:
     lanes: tuple[Lane, ...]
     limits_kmh: Float64
     spawn_points: tuple[Pose, ...]
+    walls: Walls | None = None
+    scene: Scene | None = None
 
     @cached_property
     def navigation(self) -> bytes:
@@ -70,9 +78,10 @@ def read_road_map(source: str | Path | bytes, name: str | None = None) -> RoadMa
     Raises:
         DataError: no such file, not such a map, or a scene without one.
     """
-    mesh = None
+    scene = mesh = walls = None
     if not isinstance(source, bytes) and Path(source).suffix.lower() == SCENE_SUFFIX:
-        name, source, mesh = _map_of_scene(Path(source))
+        scene, source = _map_of_scene(Path(source))
+        name, mesh = name or scene.name, scene.ground
     if not isinstance(source, bytes):
         path = Path(source)
         name = name or path.stem
@@ -83,25 +92,30 @@ def read_road_map(source: str | Path | bytes, name: str | None = None) -> RoadMa
     graph = read_opendrive(source)
     lanes = tuple(graph.lanes.values())
     limits = [DEFAULT_LIMIT_KMH if lane.speed_limit_mps is None else lane.speed_limit_mps * 3.6 for lane in lanes]
+    ground = ground_of_lanes(lanes) if mesh is None else ground_of_mesh(mesh, lanes)
+    if scene is not None and scene.mesh is not None:
+        walls = walls_of_mesh(scene.mesh, ground, scene.ego, scene.tracks)
     return RoadMap(
         name=name or "OpenDriveMap",
         opendrive=source.decode("utf-8", errors="replace"),
         graph=graph,
-        ground=ground_of_lanes(lanes) if mesh is None else ground_of_mesh(mesh, lanes),
+        ground=ground,
         lanes=lanes,
         limits_kmh=np.array([*limits, DEFAULT_LIMIT_KMH]),
         spawn_points=_spawn_points(lanes),
+        walls=walls,
+        scene=scene,
     )
 
 
-def _map_of_scene(path: Path) -> tuple[str, bytes, Mesh | None]:
-    """Name, OpenDRIVE file and ground of a scene."""
+def _map_of_scene(path: Path) -> tuple[Scene, bytes]:
+    """A scene and its OpenDRIVE file."""
     from avrec.scene import Scene  # brings the Gaussians' packages, which a bare map does not need
 
     scene = Scene.open(path)
     if scene.map_xodr is None:
         raise DataError(f"The scene {path.name} holds no map to drive on. Reconstruct it with a map, or add one.")
-    return scene.name, scene.map_xodr, scene.ground
+    return scene, scene.map_xodr
 
 
 def _spawn_points(lanes: tuple[Lane, ...]) -> tuple[Pose, ...]:

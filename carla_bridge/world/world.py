@@ -22,6 +22,7 @@ from carla_bridge.world.road_map import RoadMap
 from carla_bridge.world.signals import Signals
 from carla_bridge.world.vehicle_step import step_vehicles
 from carla_bridge.world.walking import Gait, walk
+from carla_bridge.world.walls import WallBumper
 
 __all__ = ["World"]
 
@@ -64,6 +65,7 @@ class World:
         self.next_id = first_id
         self._rows: list[Actor] = []
         self._bumper: Bumper | None = None
+        self._wall_bumper: WallBumper | None = None
         self._attached: list[Actor] = []
         self._areas: tuple[FrictionArea, ...] = ()
         self.signals = Signals(road_map.graph)
@@ -177,14 +179,14 @@ class World:
     def set_collides(self, actor: Actor, collides: bool) -> None:
         """Whether others bump into it."""
         actor.collides = collides
-        self._bumper = None
+        self._bumper = self._wall_bumper = None
 
     def set_physics_on(self, actor: Actor, on: bool) -> None:
         """Whether the simulation moves it, or only calls do."""
         actor.physics_on = on
         if actor.slot >= 0:
             self.fleet.p["moving"][actor.slot] = float(on)
-        self._bumper = None
+        self._bumper = self._wall_bumper = None
 
     def set_gravity(self, actor: Actor, on: bool) -> None:
         """Whether it falls."""
@@ -199,7 +201,8 @@ class World:
 
     def step(self, dt: float) -> None:
         """Let ``dt`` seconds pass."""
-        before = self.motion[:, VELOCITY].copy()
+        start = self.motion.copy()
+        before = start[:, VELOCITY]
         for actor_id, controller in self.ackermann.items():
             self._steer(self.actors[actor_id], controller, dt)
         if self._areas:
@@ -215,6 +218,10 @@ class World:
         if self._bumper is None:
             self._bumper = Bumper(self.actors)
         self.collisions = self._bumper.resolve(self.motion)
+        if self.road_map.walls is not None:
+            if self._wall_bumper is None:
+                self._wall_bumper = WallBumper(self.road_map.walls, self.actors)
+            self.collisions += self._wall_bumper.resolve(self.motion, start)
         self.motion[:, 12:15] = (self.motion[:, VELOCITY] - before) / dt
         for actor in self._attached:
             self._carry(actor)
@@ -244,7 +251,7 @@ class World:
     def _changed(self) -> None:
         self.motion = self._motion[: len(self._rows)]
         self.version += 1
-        self._bumper = None
+        self._bumper = self._wall_bumper = None
         areas = friction_areas(self.actors.values())
         if self._areas and not areas:
             self.fleet.p["friction"][:] = self.fleet.p["dry"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from carla_bridge.server.rpc.registry import RpcError, RpcGroup
@@ -102,7 +103,11 @@ def load_new_episode(host: Host, name: str, reset_settings: bool = True, layers:
 
 @rpc.nothing("copy_opendrive_to_file")
 def copy_opendrive_to_file(host: Host, opendrive: str, parameters: Any = None) -> None:
-    """A map from the client, which it loads next."""
+    """A map from the client, which it loads next; the map of a scene that is served keeps its scene."""
+    known = next((each for each in host.maps.values() if each.scene and each.opendrive == opendrive), None)
+    if known is not None:
+        host.uploaded = replace(known, name=UPLOADED)
+        return
     host.uploaded = read_road_map(opendrive.encode("utf-8", errors="surrogateescape"), UPLOADED)
 
 

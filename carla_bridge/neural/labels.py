@@ -1,0 +1,76 @@
+"""Semantic classes of what a picture of a scene shows, from tracks, map, mesh and sky."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.scene import Scene
+from carla_bridge.replay.fit import kind_of
+from carla_bridge.sensors.caster import ground_labels
+from carla_bridge.sensors.rendering import WorldView, solid_actors
+from carla_bridge.world.pose import Pose, compose, rows
+from carla_bridge.world.world import World
+
+__all__ = ["Labels"]
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+SKY, STATIC = 11, 20
+OF_KIND = {"car": 14, "truck": 15, "bus": 16, "motorcycle": 18, "bicycle": 19, "person": 12, "prop": 20}
+GROUND_M = 0.25
+"""Nearer to the ground than this is ground."""
+MARGIN_M = 0.15
+"""Actors' surfaces reach a little out of their boxes."""
+FEET_M = 0.05
+"""Less than this above an actor's lower face is the ground it stands on."""
+
+
+class Labels:
+    """Classes by CARLA's numbers."""
+
+    def __init__(self, scene: Scene) -> None:
+        parked = [track for track in scene.tracks if not track.moving and track.id not in scene.actors]
+        self._parked = [
+            (track.world_from_box.poses[0], np.asarray(track.size_m) / 2, OF_KIND[kind_of(track.label, track.size_m)])
+            for track in parked
+        ]
+
+    def owners(self, world: World, points: Float64, boxed: Int64, there: Bool, ignored: Collection[int]) -> Int64:
+        """Actor at each point [..., 3], 0 for none: the one in whose box it lies; ``boxed`` knows some already."""
+        owner = boxed.copy()
+        for actor in solid_actors(world):
+            if actor.id in ignored:
+                continue
+            pose = compose(world.pose(actor), Pose(*actor.spec.box_center))
+            inside = _inside(points, np.array(pose.position), np.array(rows(pose)), np.array(actor.spec.half))
+            owner[there & (owner == 0) & inside] = actor.id
+        return owner
+
+    def classes(self, view: WorldView, points: Float64, owner: Int64, there: Bool) -> Int64:
+        """Class at each point [..., 3]; where nothing is ``there``, the sky."""
+        label = np.full(owner.shape, STATIC, np.int64)
+        flat = points.reshape(-1, 3)
+        ground = view.world.road_map.ground.at(flat[:, 0], flat[:, 1], flat[:, 2])
+        low = (np.abs(flat[:, 2] - ground.z) < GROUND_M).reshape(owner.shape) & there
+        label[low] = ground_labels(view, points[low])
+        for pose, half, kind in self._parked:
+            label[_inside(points, pose[:3, 3], pose[:3, :3], half)] = kind
+        for actor_id in np.unique(owner[owner > 0]).tolist():
+            label[owner == actor_id] = (view.world.actors[actor_id].spec.labels or (0,))[0]
+        label[~there] = SKY
+        return label
+
+
+def _inside(points: Float64, middle: Float64, turn: Float64, half: Float64) -> Bool:
+    """Whether points [..., 3] are in a box, or at its faces."""
+    reach = float(np.linalg.norm(half)) + MARGIN_M
+    found: Bool = np.asarray((np.abs(points - middle) <= reach).all(-1))
+    local = (points[found] - middle) @ turn
+    within = (np.abs(local) <= half + MARGIN_M).all(-1) & (local[:, 2] >= FEET_M - half[2])
+    found[found] = within
+    return found

@@ -1,0 +1,202 @@
+"""Pictures of the embedded world from a scene's Gaussians: colour, depth, classes, instances, normals, flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import radians, tan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.gaussians import Gaussians
+from avrec.geometry import OpenCVPinholeCamera, transform_from
+from avrec.raster import SCENE_SETTINGS, Raster, View, rasterize
+from avrec.rendering.shot import sky_background
+from avrec.scene import Scene
+from carla_bridge.neural.labels import Labels
+from carla_bridge.neural.looks import Looks, pose_matrix
+from carla_bridge.sensors.caster import cast
+from carla_bridge.sensors.plain import encode_depth
+from carla_bridge.sensors.rendering import CameraRequest, WorldView, solid_actors
+from carla_bridge.world.actor import Actor
+from carla_bridge.world.world import World
+
+__all__ = ["SceneRenderer"]
+
+Float64 = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Uint8 = NDArray[np.uint8]
+Int32 = NDArray[np.int32]
+
+FAR_M = 1000.0
+BOX_COLOUR = np.array([0.45, 0.47, 0.5])
+_MOUNT_FROM_OPTICAL = transform_from(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.zeros(3))
+
+
+@dataclass(frozen=True)
+class _Hits:
+    """What a picture's rays meet, [H, W]: distance (infinite for the sky), box of which actor (0 for none), normal."""
+
+    distance: Float64
+    owner: NDArray[np.int64]
+    normal: Float64
+    rays: Float64  # [H, W, 3] unit, in the world
+    along: Float64  # [H, W] part of each ray along the camera's axis
+
+
+class SceneRenderer:
+    """Draws a scene with the world's actors in it; see `carla_bridge.sensors.rendering.SensorRenderer`.
+
+    An actor that a replay spawned for a track looks like the track. Others look like a recorded actor of their kind,
+    and as grey boxes where the scene has none. A camera does not see what it is mounted on. A camera whose
+    ``role_name`` is the name of one of the scene's cameras takes that camera's colours, any other the first one's.
+
+    Args:
+        scene: the scene whose map the world drives on.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.looks = Looks(scene)
+        self.labels = Labels(scene)
+        self._still = scene.world_gaussians()
+        self._joined: tuple[tuple[str, ...], Gaussians, Int32] | None = None
+
+    def camera(self, view: WorldView, request: CameraRequest) -> Uint8 | Float32:
+        """See `SensorRenderer`."""
+        drawn, boxes = self._actors(view.world, request.actor)
+        shot = self._view(request, view.world, drawn)
+        cloud, body = self._cloud(drawn)
+        raster = rasterize(
+            cloud,
+            shot,
+            body=body if drawn else None,
+            background=sky_background(self.scene, shot),
+            settings=SCENE_SETTINGS,
+            normals=request.kind == "normals",
+        )
+        if request.kind == "rgb" and not boxes:
+            return _bgra(self._coloured(raster.rgb, request))
+        hits = _hits(view, shot, raster, boxes)
+        if request.kind == "depth":
+            return encode_depth(np.minimum(hits.distance * hits.along, FAR_M))
+        if request.kind == "rgb":
+            light = 0.65 + 0.35 * np.abs(hits.normal @ [0.36, 0.48, 0.8])
+            boxed = (hits.owner > 0)[..., None]
+            return _bgra(np.where(boxed, BOX_COLOUR * light[..., None], self._coloured(raster.rgb, request)))
+        points = shot.origin[0] + hits.rays * np.where(np.isfinite(hits.distance), hits.distance, FAR_M)[..., None]
+        if request.kind == "normals":
+            seen = np.nan_to_num(hits.normal) * [1.0, -1.0, 1.0]  # in CARLA's world
+            return _bgra(seen * 0.5 + 0.5)
+        ignored = {request.actor, *_carriers(view.world, request.actor)}
+        owner = self.labels.owners(view.world, points, hits.owner, np.isfinite(hits.distance), ignored)
+        if request.kind == "optical_flow":
+            return self._flow(request, view.world, points, owner)
+        label = self.labels.classes(view, points, owner, np.isfinite(hits.distance))
+        out = np.zeros((*label.shape, 4), np.uint8)
+        out[..., 2], out[..., 3] = label, 255
+        if request.kind == "instance_segmentation":
+            out[..., 1], out[..., 0] = owner & 255, (owner >> 8) & 255
+        return out
+
+    def _actors(self, world: World, camera: int) -> tuple[list[tuple[Actor, str, Gaussians]], list[Actor]]:
+        """Actors that are drawn with Gaussians, and those that are drawn as boxes."""
+        ignored = {camera, *_carriers(world, camera)}
+        drawn, boxes = [], []
+        for actor in solid_actors(world):
+            pose = world.pose(actor)
+            if actor.id in ignored or self.looks.is_part_of_the_still_world(actor, pose):
+                continue
+            look = self.looks.of(actor)
+            if look is None:
+                boxes.append(actor)
+            else:
+                drawn.append((actor, *look))
+        return drawn, boxes
+
+    def _cloud(self, drawn: list[tuple[Actor, str, Gaussians]]) -> tuple[Gaussians, Int32]:
+        """All Gaussians, and the body of each; kept, for picture after picture shows the same actors."""
+        names = tuple(name for _, name, _ in drawn)
+        if self._joined is None or self._joined[0] != names:
+            clouds = [self._still, *(cloud for _, _, cloud in drawn)]
+            body = np.repeat(np.arange(len(clouds), dtype=np.int32), [len(cloud) for cloud in clouds])
+            self._joined = names, Gaussians.concatenate(clouds) if drawn else self._still, body
+        return self._joined[1:]
+
+    def _view(self, request: CameraRequest, world: World, drawn: list[tuple[Actor, str, Gaussians]]) -> View:
+        world_from_camera = pose_matrix(request.pose) @ _MOUNT_FROM_OPTICAL
+        placed = [self.looks.box_pose(actor, world.pose(actor))[None] for actor, _, _ in drawn]
+        return View(
+            camera=_camera(request.width, request.height, request.fov_deg),
+            rotation=np.ascontiguousarray(world_from_camera[None, :3, :3]),
+            origin=np.ascontiguousarray(world_from_camera[None, :3, 3]),
+            axis="none",
+            bodies=np.stack(placed) if placed else np.zeros((0, 1, 4, 4)),
+        )
+
+    def _coloured(self, rgb: Float32, request: CameraRequest) -> Float32:
+        role = request.attributes.get("role_name", "")
+        name = role if role in self.scene.cameras else next(iter(self.scene.cameras), "")
+        affine = self.scene.appearance.get(name)
+        if affine is None:
+            return rgb
+        return np.asarray(rgb @ affine[:, :3].T.astype(np.float32) + affine[:, 3].astype(np.float32))
+
+    def _flow(self, request: CameraRequest, world: World, points: Float64, owner: NDArray[np.int64]) -> Float32:
+        """Motion in the picture since the last step, as a share of its size, x right and y up: float32 [H, W, 2]."""
+        earlier = points.copy()
+        for actor_id in np.unique(owner[owner > 0]).tolist():
+            row = world.motion[world.actors[actor_id].row]
+            mine = owner == actor_id
+            arm = points[mine] - row[:3]
+            earlier[mine] -= (row[6:9] + np.cross(row[9:12], arm)) * request.step_s
+        before = pose_matrix(request.before) @ _MOUNT_FROM_OPTICAL
+        seen = (earlier - before[:3, 3]) @ before[:3, :3]
+        ahead = np.maximum(seen[..., 2], 1e-3)
+        camera = _camera(request.width, request.height, request.fov_deg)
+        grid_v, grid_u = np.mgrid[0 : request.height, 0 : request.width] + 0.5
+        u = request.width / 2 + seen[..., 0] / ahead * camera.focal[0]
+        v = request.height / 2 + seen[..., 1] / ahead * camera.focal[1]
+        return np.stack(
+            [(grid_u - u) / request.width * 2, -(grid_v - v) / request.height * 2], axis=-1, dtype=np.float32
+        )
+
+
+def _hits(view: WorldView, shot: View, raster: Raster, boxes: list[Actor]) -> _Hits:
+    local, _ = shot.camera.pixel_rays()
+    rays = local @ shot.rotation[0].T
+    distance = np.where(np.isfinite(raster.median_depth), raster.median_depth, np.inf).astype(np.float64)
+    owner = np.zeros(distance.shape, np.int64)
+    normal = np.zeros(rays.shape) if raster.normal is None else raster.normal.astype(np.float64)
+    if boxes:
+        ignore = frozenset(view.world.actors) - {actor.id for actor in boxes}
+        far, _, whose, facing = cast(view, shot.origin[0], rays.reshape(-1, 3), FAR_M, ignore)
+        nearer = (whose > 0) & (far < distance.reshape(-1))
+        distance = np.where(nearer, far, distance.reshape(-1)).reshape(distance.shape)
+        owner = np.where(nearer, whose, 0).reshape(owner.shape)
+        normal = np.where(nearer[:, None], facing, normal.reshape(-1, 3)).reshape(normal.shape)
+    return _Hits(distance, owner, normal, rays, local[..., 2])
+
+
+def _carriers(world: World, actor_id: int) -> list[int]:
+    """What an actor is mounted on, and what that is mounted on."""
+    found = []
+    actor = world.actors.get(actor_id)
+    while actor is not None and actor.parent in world.actors:
+        found.append(actor.parent)
+        actor = world.actors[actor.parent]
+    return found
+
+
+@lru_cache(maxsize=16)
+def _camera(width: int, height: int, fov_deg: float) -> OpenCVPinholeCamera:
+    # The same object for every picture, so that its rays are computed once.
+    focal = width / (2 * tan(radians(fov_deg) / 2))
+    return OpenCVPinholeCamera(width, height, (focal, focal), (width / 2, height / 2))
+
+
+def _bgra(rgb: NDArray[np.floating]) -> Uint8:
+    out = np.full((*rgb.shape[:2], 4), 255, np.uint8)
+    out[..., :3] = np.rint(np.clip(rgb[..., ::-1], 0.0, 1.0) * 255.0)
+    return out
