@@ -18,8 +18,8 @@ def info_lines(info: Mapping[str, Any]) -> Iterator[str]:
     Args:
         info: from :func:`avrec.scene.scene_info`.
     """
-    versions = info["provenance"].get("versions") or {}
-    maker = f"avrec {versions['avrec']}" if versions.get("avrec") else info["written_by"]
+    versions = _mapping(info["provenance"].get("versions"))
+    maker = f"avrec {_text(versions['avrec'])}" if versions.get("avrec") else info["written_by"]
     yield f"{info['path']}: {_size(info['bytes'])}, scene id {_text(info['scene_id'])}, written by {maker}"
     yield from _section("time", [_time(info)])
     yield from _section("Gaussians", [_layers(info["layers"])])

@@ -74,7 +74,7 @@ def scene_info(path: str | Path) -> dict[str, Any]:
             "actors": _actors(_json(archive, "sequence_tracks.json"), ours),
             "map": _map(archive),
             "meshes": _meshes(archive, ours),
-            "georeference": entry(ours, "georeference") or _place(rig),
+            "georeference": _own_place(ours) or _place(rig),
             "provenance": _provenance(archive, ours),
         }
 
@@ -172,9 +172,10 @@ def _cameras(rig: Any, ego: Any, manifest: Any, record: Any) -> dict[str, Any]:
             "frames": len(frames) if isinstance(frames, list) else 0,
             "held_out": sum(flag is True for flag in held_out) if isinstance(held_out, list) else None,
             "exact": entry(own, "model", "model"),
-            "ftheta_residual_px": entry(manifest, "cameras", name, "ftheta_max_px") if isinstance(name, str) else None,
+            "ftheta_residual_px": _residual_px(manifest, name),
         }
-    for name in entry(record, "cameras") or {}:  # a lens that no f-theta camera comes near
+    own_cameras = entry(record, "cameras")
+    for name in own_cameras if isinstance(own_cameras, dict) else ():  # a lens that no f-theta camera comes near
         if not any(key.split("@")[0] == name for key in cameras):
             model = entry(record, "cameras", name, "model")
             size = [entry(model, "width"), entry(model, "height")]
@@ -182,6 +183,11 @@ def _cameras(rig: Any, ego: Any, manifest: Any, record: Any) -> dict[str, Any]:
             count = len(frames) if isinstance(frames, list) else 0
             cameras[name] = {"model": None, "resolution": size, "frames": count, "exact": entry(model, "model")}
     return cameras
+
+
+def _residual_px(manifest: Any, name: Any) -> float | None:
+    found = floats([entry(manifest, "cameras", name, "ftheta_max_px") if isinstance(name, str) else None], (1,))
+    return None if isinstance(found, str) else float(found[0])
 
 
 def _lasting_us(frames: Any) -> int | None:
@@ -246,6 +252,12 @@ def _meshes(archive: Archive, manifest: Any) -> dict[str, Any]:
     found = {name: member for name, member in members.items() if member in archive.members}
     counts = {name: {key: entry(manifest, "meshes", name, key) for key in ("vertices", "faces")} for name in found}
     return {name: {"bytes": archive.members[member].size, **counts[name]} for name, member in found.items()}
+
+
+def _own_place(manifest: Any) -> dict[str, Any] | None:
+    place = entry(manifest, "georeference")
+    numbers = [entry(place, key) for key in ("latitude_deg", "longitude_deg", "altitude_m")]
+    return place if isinstance(place, dict) and not isinstance(floats(numbers, (3,)), str) else None
 
 
 def _place(rig: Any) -> dict[str, Any] | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from avrec.cli.scene_text import info_lines
 from avrec.errors import DataError
 from avrec.scene import scene_info
 from avrec.scene.package_writer import PackageWriter
@@ -89,3 +91,35 @@ def test_place_and_sky_of_others(tmp_path: Path) -> None:
     assert info["georeference"]["placeholder"] is False
     assert info["cameras"]["front@whole"]["readout_us"] == 20_000
     assert info["map"]["driving_lanes"] == 2
+
+
+@pytest.mark.parametrize("value", [None, 5, 1e300, 10**400, "x", [], {}, [[1]], {"a": 1}])
+def test_of_a_manifest_that_lies(tmp_path: Path, value: Any) -> None:
+    """Anybody may write a manifest like ours; what it says wrongly is left out."""
+    complete_scene(20, 0).save(tmp_path / "street.usdz")
+    with zipfile.ZipFile(tmp_path / "street.usdz") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for keys in _LIES:
+        manifest = json.loads(members["manifest.json"])
+        place = manifest
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
+        with PackageWriter(tmp_path / "lie.usdz", overwrite=True) as package:
+            for name, data in members.items():
+                package.add(name, json.dumps(manifest).encode() if name == "manifest.json" else data)
+        assert list(info_lines(scene_info(tmp_path / "lie.usdz")))
+
+
+_LIES = (
+    ("versions",),
+    ("georeference",),
+    ("georeference", "altitude_m"),
+    ("cameras",),
+    ("cameras", "front", "ftheta_max_px"),
+    ("gaussians",),
+    ("gaussians", "actors"),
+    ("source",),
+    ("meshes",),
+    ("assumed",),
+)
