@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "avrec"
 
 FLOORS = [
     {"errors", "progress"},
+    {"files"},
     {"geometry"},
     {"drive", "gaussians"},
     {"ingest", "raster", "mesh", "maps"},

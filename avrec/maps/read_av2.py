@@ -16,6 +16,7 @@ from avrec.drive.borders import pair_borders
 from avrec.drive.lane_graph import Crosswalk, Lane, LaneGraph, LaneMark, Neighbor
 from avrec.drive.move_lanes import move_lanes
 from avrec.errors import DataError
+from avrec.files import read_bounded
 from avrec.geometry import Anchor, local_from_geodetic
 
 __all__ = ["read_av2_map"]
@@ -216,10 +217,8 @@ def _file(path: Path) -> Path:
 
 def _load(path: Path) -> Mapping[str, Any]:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path} has {path.stat().st_size / 2**20:.0f} MiB, too much for a map.")
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        content = json.loads(read_bounded(path, MAX_BYTES))
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} could not be read as JSON ({error}). Check the path and the file.") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} holds no map. Give the log_map_archive file of an Argoverse 2 log.")

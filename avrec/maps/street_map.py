@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from avrec.drive.borders import pair_borders
 from avrec.drive.lane_graph import Crosswalk, Lane, LaneGraph, LaneMark, Neighbor
 from avrec.errors import DataError
+from avrec.files import read_bounded
 from avrec.geometry import Anchor
 
 __all__ = ["read_street_map"]
@@ -41,10 +42,8 @@ def read_street_map(path: str | Path, *, anchor: Anchor | None = None) -> LaneGr
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path} has {path.stat().st_size / 2**20:.0f} MiB, too much for a map.")
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        content = json.loads(read_bounded(path, MAX_BYTES))
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} could not be read as JSON ({error}). Check the path and the file.") from error
     if not isinstance(content, dict) or content.get("format") != "avrec-lane-graph" or content.get("version") != 1:
         raise DataError(f"{path} is not a map of format avrec-lane-graph, version 1. Give a map.json that avrec wrote.")

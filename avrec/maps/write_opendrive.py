@@ -10,7 +10,8 @@ import numpy as np
 from lxml import etree
 
 from avrec.drive.lane_graph import LaneGraph, LaneMark
-from avrec.errors import DataError, OutputError
+from avrec.errors import DataError
+from avrec.files import replacing
 from avrec.maps.assign_roads import assign_roads
 from avrec.maps.cubics import Cubics
 from avrec.maps.lay_out import LaneLayout, RoadLayout, SectionLayout, lay_out
@@ -94,7 +95,8 @@ def write_opendrive(
     _junctions(root, graph, links, numbers)
     content: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
     if path is not None:
-        _save(Path(path), content)
+        with replacing(path, overwrite=True) as file:
+            file.write(content)
     return content
 
 
@@ -236,13 +238,3 @@ def _records(parent: Element, tag: str, cubics: Cubics, start: str = "s", shift:
     for begin, (a, b, c, d) in zip(cubics.starts, cubics.coefficients, strict=True):
         begin = float(max(begin, 0.0)) if np.isfinite(begin) else 0.0
         add(parent, tag, **{start: begin}, a=a + shift, b=b, c=c, d=d)
-
-
-def _save(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} could not be written: {error.strerror or error}. Check the folder.") from error

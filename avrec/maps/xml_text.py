@@ -11,6 +11,7 @@ from typing import Any
 from lxml import etree
 
 from avrec.errors import DataError
+from avrec.files import read_bounded
 
 __all__ = ["Element", "identifier", "integer", "number", "parse_xml", "text"]
 
@@ -33,7 +34,7 @@ def parse_xml(source: str | Path | bytes, root: str) -> Element:
     Raises:
         DataError: unreadable, too large, not XML, a document type declaration, or another root element.
     """
-    name, content = ("The map", source) if isinstance(source, bytes) else (str(source), _read(Path(source)))
+    name, content = ("The map", source) if isinstance(source, bytes) else (str(source), read_bounded(source, MAX_BYTES))
     if len(content) > MAX_BYTES:
         raise DataError(f"{name} has {len(content) / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read.")
     content, encoding = _plain(content, name)
@@ -132,12 +133,3 @@ def integer(element: Element, name: str, default: int | None = None) -> int:
 
 def _place(element: Element) -> str:
     return f"<{element.tag}> in line {element.sourceline}"
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path} has {path.stat().st_size / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} are read.")
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} could not be read: {error.strerror or error}. Check the path.") from error

@@ -7,14 +7,12 @@ these skipped, polygons cut into fans.
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.errors import OutputError
+from avrec.files import replacing
 from avrec.mesh.mesh import Mesh
 from avrec.mesh.ply_reader import parse_ply, read_ply
 
@@ -64,15 +62,6 @@ def write_ply(path: str | Path, mesh: Mesh, *, comment: str = "") -> Path:
         OutputError: the file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")
-    try:
-        try:
-            temporary.write_bytes(ply_bytes(mesh, comment=comment))
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The mesh {path} cannot be written: {error.strerror or error}. Choose another place or free some space."
-        ) from error
+    with replacing(path, overwrite=True) as file:
+        file.write(ply_bytes(mesh, comment=comment))
     return path

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import DataError
+from avrec.files import read_bounded
 from avrec.mesh.mesh import Mesh
 
 __all__ = ["parse_ply", "read_ply"]
@@ -54,14 +55,7 @@ def read_ply(path: str | Path) -> Mesh:
     Raises:
         DataError: not there, larger than 256 MiB, or not a PLY mesh.
     """
-    path = Path(path)
-    try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise DataError(f"The mesh {path} has {size >> 20} MiB; at most {MOST_BYTES >> 20} are read. Decimate it.")
-        return parse_ply(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(f"The mesh {path} cannot be read: {error.strerror or error}. Check the path.") from error
+    return parse_ply(read_bounded(path, MOST_BYTES), str(path))
 
 
 def parse_ply(data: bytes, source: str = "mesh.ply") -> Mesh:

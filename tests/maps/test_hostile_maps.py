@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_curves_that_would_take_millions_of_points_are_refused() -> None:
 
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.xodr", tmp_path):
-        with pytest.raises(DataError, match="could not be read"):
+        with pytest.raises(DataError, match="Cannot read"):
             read_opendrive(path)
 
 
@@ -119,3 +120,14 @@ def test_an_argoverse_map_with_a_hole_in_it(tmp_path: Path) -> None:
     path.write_text(json.dumps({"lane_segments": {"1": {"id": 1}}, "pedestrian_crossings": {}}))
     with pytest.raises(DataError, match="as published"):
         read_av2_map(path)
+
+
+def test_devices_and_pipes_are_refused_before_they_are_opened(tmp_path: Path) -> None:
+    """Reading either would never end."""
+    pipe = tmp_path / "map.xodr"
+    os.mkfifo(pipe)
+    endless = tmp_path / "endless.xodr"
+    endless.symlink_to("/dev/zero")
+    for path in (pipe, endless):
+        with pytest.raises(DataError, match="not an ordinary file"):
+            read_opendrive(path)

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import DataError
+from avrec.files import open_to_read, replacing
 from avrec.gaussians import Gaussians, coefficients_for_degree
 from avrec.scene.foreign.cleaning import MAX_GAUSSIANS, cleaned, logit, sigmoid
-from avrec.scene.foreign.files import gunzip, open_to_read, problem, replacing
+from avrec.scene.foreign.files import gunzip, problem
 
 __all__ = ["COMPACT_MAGIC", "decode_compact", "encode_compact", "read_compact", "write_compact"]
 

@@ -1,19 +1,12 @@
-"""Files on the way in and out: sizes are looked at before anything is read, and outputs appear only when complete."""
+"""Compressed data of others, which may be a bomb."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO
 
-from avrec.errors import DataError, OutputError
+from avrec.errors import DataError
 
-__all__ = ["gunzip", "gunzip_head", "open_to_read", "problem", "replacing"]
+__all__ = ["gunzip", "gunzip_head", "problem"]
 
 _CHUNK = 1 << 20
 _FREE_EXPANSION = 4 << 20
@@ -24,22 +17,6 @@ _MOST_EXPANSION = 48
 def problem(source: object, what: str) -> DataError:
     """The error for a foreign file that cannot be used, with the remedy."""
     return DataError(f"{source} cannot be used: {what}. Export the file again, or fetch it once more.")
-
-
-@contextmanager
-def open_to_read(path: str | Path) -> Iterator[tuple[BinaryIO, int]]:
-    """An ordinary file opened for reading, and its size in bytes.
-
-    Raises:
-        DataError: no such file, a folder or a device, or it cannot be read (also while the block runs).
-    """
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # before opening: a pipe would keep us waiting for ever
-            raise DataError(f"Cannot read {path}: it is not an ordinary file; give the path of a file.")
-        with open(path, "rb") as file:
-            yield file, os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror or error}; check the path.") from error
 
 
 def gunzip(data: bytes | memoryview, source: object, *, most: int | None = None) -> bytearray:
@@ -87,37 +64,3 @@ def gunzip_head(data: bytes, size: int) -> bytes:
         return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(data, size)
     except zlib.error:
         return b""
-
-
-@contextmanager
-def replacing(path: str | Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
-    """A new file that takes its name when the block ends well; otherwise nothing is left behind.
-
-    Raises:
-        OutputError: it exists and may not be replaced, or it cannot be written.
-    """
-    target = Path(path)
-    _refuse_existing(target, overwrite)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")
-    try:
-        try:
-            with open(temporary, "xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            _refuse_existing(target, overwrite)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"Cannot write {target}: {error.strerror or error}; nothing was left behind, free some space or choose "
-            "another place."
-        ) from error
-
-
-def _refuse_existing(target: Path, overwrite: bool) -> None:
-    if target.is_dir():
-        raise OutputError(f"Cannot write {target}: it is a folder; give a file name.")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already; choose another name or ask to overwrite it.")

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import DataError, OutputError
+from avrec.files import open_to_read, replacing
 from avrec.gaussians import Gaussians
 from avrec.scene.foreign.cleaning import Notes
 from avrec.scene.foreign.compact import COMPACT_MAGIC, read_compact, write_compact
-from avrec.scene.foreign.files import gunzip_head, open_to_read, problem, replacing
+from avrec.scene.foreign.files import gunzip_head, problem
 from avrec.scene.foreign.imported import ImportedCloud
 from avrec.scene.foreign.nurec_volume import decode_volume, read_nurec_static
 from avrec.scene.foreign.ply import read_ply, write_ply

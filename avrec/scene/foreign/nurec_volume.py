@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import DataError
+from avrec.files import open_to_read
 from avrec.gaussians import Gaussians
 from avrec.scene.foreign.cleaning import MAX_GAUSSIANS, Notes, cleaned, without_empty_bands
-from avrec.scene.foreign.files import gunzip, open_to_read, problem
+from avrec.scene.foreign.files import gunzip, problem
 from avrec.scene.foreign.imported import ImportedCloud
 from avrec.scene.foreign.msgpack_view import MsgpackError, unpack_view
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from avrec.errors import DataError
+from avrec.files import open_to_read, replacing
 from avrec.mesh.mesh import Mesh
 from avrec.mesh.ply import parse_ply
-from avrec.scene.foreign.files import open_to_read, replacing
 from avrec.scene.package_reader import PackageReader
 
 __all__ = ["read_package_mesh", "write_obj"]

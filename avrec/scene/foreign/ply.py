@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import DataError
+from avrec.files import open_to_read, replacing
 from avrec.gaussians import Gaussians
 from avrec.scene.foreign.cleaning import MAX_GAUSSIANS, Notes, cleaned, report
-from avrec.scene.foreign.files import open_to_read, problem, replacing
+from avrec.scene.foreign.files import problem
 from avrec.scene.foreign.points import cloud_from_points
 
 __all__ = ["read_ply", "write_ply"]

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import DataError, OutputError
+from avrec.files import open_to_read, replacing
 from avrec.gaussians import Gaussians, coefficients_for_degree
 from avrec.scene.foreign.cleaning import MAX_GAUSSIANS, Notes, cleaned, logit, report, sigmoid
-from avrec.scene.foreign.files import gunzip, open_to_read, problem, replacing
+from avrec.scene.foreign.files import gunzip, problem
 from avrec.scene.foreign.similarity import transformed
 
 __all__ = ["SPZ_MAGIC", "read_spz", "write_spz"]

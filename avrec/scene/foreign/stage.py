@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import DataError
+from avrec.files import open_to_read
 from avrec.gaussians import Gaussians, degree_for_coefficients
 from avrec.scene.foreign.child import load_array, run_child
 from avrec.scene.foreign.cleaning import MAX_GAUSSIANS, Notes, cleaned, logit, report
-from avrec.scene.foreign.files import open_to_read, problem
+from avrec.scene.foreign.files import problem
 from avrec.scene.foreign.imported import ImportedCloud
 from avrec.scene.foreign.similarity import transformed
 

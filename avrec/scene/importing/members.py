@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from avrec.errors import DataError
-from avrec.scene.foreign.files import open_to_read, problem
+from avrec.files import open_to_read
+from avrec.scene.foreign.files import problem
 from avrec.scene.json_text import MAX_JSON_BYTES
 from avrec.scene.package_reader import PackageReader
 from avrec.scene.validate.values import parse_json
