@@ -129,5 +129,10 @@ class Gaussians:
     def concatenate(clouds: list[Gaussians]) -> Gaussians:
         """One cloud after another, all raised to the highest SH degree among them."""
         degree = max((cloud.sh_degree for cloud in clouds), default=0)
-        packed = [cloud.with_sh_degree(degree).packed for cloud in clouds]
-        return Gaussians(np.concatenate(packed)) if packed else Gaussians.empty(degree)
+        columns = _GEOMETRY_COLUMNS + 3 * coefficients_for_degree(degree)
+        packed = np.zeros((sum(len(cloud) for cloud in clouds), columns), np.float32)
+        start = 0
+        for cloud in clouds:
+            packed[start : start + len(cloud), : cloud.packed.shape[1]] = cloud.packed
+            start += len(cloud)
+        return Gaussians(packed)

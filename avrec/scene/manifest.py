@@ -14,6 +14,7 @@ from avrec.scene.ftheta_fit import FThetaFit
 from avrec.scene.nurec import active_sh_degree
 from avrec.scene.rig_json import PLACEHOLDER_ANCHOR, RIG_BOX
 from avrec.scene.scene import Scene
+from avrec.scene.stacked import Stacked
 from avrec.scene.tracks_json import CONSUMER_LABELS, consumer_label
 from avrec.scene.usd_layers import (
     NUREC_READERS,
@@ -50,7 +51,7 @@ def manifest_of(
         for name, fit in fits.items()
     }
     actors = {key: len(cloud) for key, cloud in scene.actors.items()}
-    world = scene.static if scene.road is None else scene.world_gaussians()
+    world = Stacked([scene.static, *([] if scene.road is None else [scene.road])])
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from avrec.gaussians import Gaussians
 from avrec.scene.package_writer import MemberStream, PackageWriter
+from avrec.scene.stacked import Stacked, stacked
 
 __all__ = ["SPECULAR_COEFFICIENTS", "active_sh_degree", "volume_center", "write_nurec"]
 
@@ -31,7 +32,7 @@ _HALF_MAX = float(np.finfo(np.float16).max)
 _MAX_CENTER_SAMPLES = 100_000
 
 
-def active_sh_degree(cloud: Gaussians) -> int:
+def active_sh_degree(cloud: Gaussians | Stacked) -> int:
     """SH degree announced to readers: 0 or 3, since Isaac Sim shows nothing, silently, for 1 and 2.
 
     The missing bands are zero, which is the same picture.
@@ -39,7 +40,7 @@ def active_sh_degree(cloud: Gaussians) -> int:
     return 0 if cloud.sh_degree == 0 else 3
 
 
-def volume_center(cloud: Gaussians) -> Float64:
+def volume_center(cloud: Gaussians | Stacked) -> Float64:
     """Middle of the cloud in whole metres, float64 [3] in the cloud's frame; zeros for an empty cloud.
 
     The median, because a few far background Gaussians would drag a mean or a bounding box away from the street.
@@ -47,11 +48,14 @@ def volume_center(cloud: Gaussians) -> Float64:
     if not len(cloud):
         return np.zeros(3)
     step = -(-len(cloud) // _MAX_CENTER_SAMPLES)
-    median: Float64 = np.round(np.median(cloud.means[::step].astype(np.float64), axis=0))
+    sample = stacked(cloud).block(slice(None, None, step))[:, :3]
+    median: Float64 = np.round(np.median(sample.astype(np.float64), axis=0))
     return np.clip(median, -1e9, 1e9) + 0.0  # + 0.0 turns -0.0 into 0.0
 
 
-def write_nurec(package: PackageWriter, name: str, cloud: Gaussians, center: Float64) -> tuple[Float32, Float32]:
+def write_nurec(
+    package: PackageWriter, name: str, cloud: Gaussians | Stacked, center: Float64
+) -> tuple[Float32, Float32]:
     """Add the cloud as a `.nurec` member, streamed in blocks.
 
     Args:
@@ -66,34 +70,34 @@ def write_nurec(package: PackageWriter, name: str, cloud: Gaussians, center: Flo
     Raises:
         OutputError: the disk is full, or the package grows past 4 GiB.
     """
-    n = len(cloud)
+    whole = stacked(cloud)
+    n = len(whole)
     low, high = np.full(3, np.inf, np.float32), np.full(3, -np.inf, np.float32)
 
     def positions(rows: slice) -> NDArray[np.float16]:
-        half = _half(cloud.means[rows] - center)
+        half = _half(whole.block(rows)[:, :3] - center)
         np.minimum(low, half.min(axis=0), out=low)
         np.maximum(high, half.max(axis=0), out=high)
         return half
 
-    sh_width = cloud.packed.shape[1] - 14
-
     def specular(rows: slice) -> NDArray[np.float16]:
-        padded = np.zeros((len(cloud.packed[rows]), 3 * SPECULAR_COEFFICIENTS), np.float16)
-        padded[:, :sh_width] = _half(cloud.packed[rows, 14:])
+        bands = whole.block(rows)[:, 14:]
+        padded = np.zeros((len(bands), 3 * SPECULAR_COEFFICIENTS), np.float16)
+        padded[:, : bands.shape[1]] = _half(bands)
         return padded
 
     blocks: dict[str, tuple[int, Callable[[slice], NDArray[np.float16]]]] = {
         "positions": (3, positions),
-        "rotations": (4, lambda rows: _half(_storable_quaternions(cloud.packed[rows, 3:7]))),
-        "scales": (3, lambda rows: _half(cloud.packed[rows, 7:10])),
-        "densities": (1, lambda rows: _half(cloud.packed[rows, 10:11])),
+        "rotations": (4, lambda rows: _half(_storable_quaternions(whole.block(rows)[:, 3:7]))),
+        "scales": (3, lambda rows: _half(whole.block(rows)[:, 7:10])),
+        "densities": (1, lambda rows: _half(whole.block(rows)[:, 10:11])),
         "extra_signal": (0, lambda rows: np.zeros((0, 0), np.float16)),
-        "features_albedo": (3, lambda rows: _half(cloud.packed[rows, 11:14])),
+        "features_albedo": (3, lambda rows: _half(whole.block(rows)[:, 11:14])),
         "features_specular": (3 * SPECULAR_COEFFICIENTS, specular),
     }
     with package.member(name) as stream:
         # Half floats of real clouds hardly shrink, the zero bands of a low degree vanish.
-        pack = _GzipStream(stream, level=0 if cloud.sh_degree == 3 else 1)
+        pack = _GzipStream(stream, level=0 if whole.sh_degree == 3 else 1)
         pack.head(1, "nre_data", 4, "version", "0.2.576", "model", "nre", "config", _config(), "state_dict")
         pack.head(2 + 2 * len(blocks) + 1, "._extra_state", {"obj_track_ids": {"gaussians": []}})
         for key, (width, block) in blocks.items():
@@ -101,7 +105,7 @@ def write_nurec(package: PackageWriter, name: str, cloud: Gaussians, center: Flo
             pack.raw_head(2 * n * width)
             for rows in _row_blocks(n if width else 0):
                 pack.write(np.ascontiguousarray(block(rows), "<f2").tobytes())
-        pack.head(_PREFIX + "n_active_features", active_sh_degree(cloud).to_bytes(8, "little"))
+        pack.head(_PREFIX + "n_active_features", active_sh_degree(whole).to_bytes(8, "little"))
         for key, (width, _) in blocks.items():
             pack.head(f"{_PREFIX}{key}.shape", [n, width])
         pack.head(f"{_PREFIX}n_active_features.shape", [])

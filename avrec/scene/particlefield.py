@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avrec.errors import OutputError
 from avrec.gaussians import Gaussians
+from avrec.scene.stacked import Stacked, stacked
 
 __all__ = ["PARTICLE_FIELD_PRIM", "particlefield_layer", "write_particlefield"]
 
@@ -30,7 +31,7 @@ _REACH = 3.0  # standard deviations a Gaussian reaches over its mean
 
 def write_particlefield(
     path: str | Path,
-    gaussians: Gaussians,
+    gaussians: Gaussians | Stacked,
     *,
     center: ArrayLike = (0.0, 0.0, 0.0),
     half: bool = False,
@@ -69,7 +70,7 @@ def write_particlefield(
     stage.SetDefaultPrim(UsdGeom.Xform.Define(stage, "/World").GetPrim())
     UsdGeom.Xform.Define(stage, "/World/Gaussians")
     splat = UsdVol.ParticleField3DGaussianSplat.Define(stage, PARTICLE_FIELD_PRIM)
-    extent = _fill(splat, gaussians, np.asarray(center, np.float64), half)
+    extent = _fill(splat, stacked(gaussians), np.asarray(center, np.float64), half)
     splat.CreateSortingModeHintAttr(sorting)
     splat.CreateProjectionModeHintAttr("perspective")
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.{secrets.token_hex(4)}.partial{target.suffix}")
@@ -105,7 +106,7 @@ def particlefield_layer(
 
 
 def _fill(
-    splat: object, gaussians: Gaussians, center: NDArray[np.float64], half: bool
+    splat: object, gaussians: Stacked, center: NDArray[np.float64], half: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Give the prim its attributes and extent, one array at a time."""
     from pxr import Vt
@@ -118,7 +119,7 @@ def _fill(
         result = np.empty((count, width), kind)
         for start in range(0, count, _ROWS):
             rows = slice(start, start + _ROWS)
-            block = values(gaussians.packed[rows])  # type: ignore[operator]
+            block = values(gaussians.block(rows))  # type: ignore[operator]
             result[rows] = np.clip(block, -_HALF_MAX, _HALF_MAX) if half else block
         return result
 
@@ -137,7 +138,7 @@ def _fill(
     create("Scales", vector.FromNumpy(array(3, lambda rows: np.exp(np.minimum(rows[:, 7:10], _MOST_LOG_SCALE)))))
     opacities = array(1, lambda rows: 1.0 / (1.0 + np.exp(-np.clip(rows[:, 10:11].astype(np.float64), -60, 60))))
     create("Opacities", (Vt.HalfArray if half else Vt.FloatArray).FromNumpy(opacities.reshape(-1)))
-    width = gaussians.packed.shape[1] - 11
+    width = gaussians.columns - 11
     harmonics = array(width, lambda rows: rows[:, 11:]).reshape(-1, 3)
     colors = create("RadianceSphericalHarmonicsCoefficients", vector.FromNumpy(harmonics))
     colors.SetMetadata("elementSize", width // 3)  # type: ignore[attr-defined]

@@ -27,6 +27,7 @@ from avrec.scene.records import data_info, datasource_summary, metadata_yaml, po
 from avrec.scene.rig_json import PLACEHOLDER_ANCHOR, rig_trajectories
 from avrec.scene.scene import Scene
 from avrec.scene.scene_json import ArrayNames, array_names, encode_scene
+from avrec.scene.stacked import Stacked
 from avrec.scene.tracks_json import sequence_tracks
 from avrec.scene.usd_layers import PARTICLE_FIELD_LAYER, ROOT_LAYER, VOLUME_LAYER, root_layer, volume_layer
 
@@ -58,7 +59,7 @@ def write_scene(scene: Scene, path: Path, *, overwrite: bool = False, checkpoint
     sequence_id = path.stem
     names = array_names(scene)
     record = dump_json(encode_scene(scene, names), what="scene")
-    world = scene.world_gaussians()
+    world = Stacked([scene.static, *([] if scene.road is None else [scene.road])])
     center = volume_center(world)
     fits = {name: _fitted(name, sensor) for name, sensor in scene.cameras.items()}
     copies = {name: fit.camera for name, fit in fits.items() if fit is not None}
@@ -92,7 +93,7 @@ def _check(scene: Scene) -> None:
         )
 
 
-def _add_usd(package: PackageWriter, scene: Scene, world: Gaussians, center: Float64) -> None:
+def _add_usd(package: PackageWriter, scene: Scene, world: Stacked, center: Float64) -> None:
     """The stage: its root first, as OpenUSD opens the first member."""
     surfaces = {"mesh": scene.mesh, "ground": scene.ground}
     given = {name: mesh for name, mesh in surfaces.items() if mesh is not None}
