@@ -2,8 +2,23 @@
 
 ``serve(map)`` starts a headless, CARLA-compatible server in a process of its own; ``carla.Client(host, port)`` of the
 unmodified client package then works as with CARLA itself. The server needs neither CARLA nor a GPU.
+``ReplaySession(client, scene)`` plays a recorded drive in it, or in a real CARLA server, with neural cameras.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from carla_bridge.connect import connect
 from carla_bridge.server import Server, serve
 
-__all__ = ["Server", "serve"]
+if TYPE_CHECKING:
+    from carla_bridge.replay import ReplaySession
+
+__all__ = ["ReplaySession", "Server", "connect", "serve"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ReplaySession":  # brings the rasteriser, which a server of a bare map does not need
+        from carla_bridge.replay import ReplaySession
+
+        return ReplaySession
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

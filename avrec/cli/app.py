@@ -13,7 +13,7 @@ from typing import Any
 
 from tyro.extras import SubcommandApp
 
-from avrec.cli import drive, evaluate, map, reconstruct, render, scene, validate
+from avrec.cli import carla, drive, evaluate, map, reconstruct, render, scene, validate
 from avrec.cli.console import debugging, say
 from avrec.errors import AvrecError
 
@@ -28,11 +28,13 @@ _VERBS: dict[str, Callable[..., None] | dict[str, Callable[..., None]]] = {
     "validate": validate.validate,
     "map": {"infer": map.infer, "convert": map.convert, "check": map.check},
     "scene": {"info": scene.info, "import": scene.import_, "export": scene.export},
+    "carla": {"serve": carla.serve, "replay": carla.replay},
 }
 _GROUPS = {
     "drive": "Recorded drives: make one, look at one.",
     "map": "Road maps: infer one from a recording, turn one into OpenDRIVE, look for problems in one.",
     "scene": "Scene files: look at one, make one from others' Gaussians, turn one into other formats.",
+    "carla": "A scene in CARLA: serve it as a world, replay its recording.",
 }
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}

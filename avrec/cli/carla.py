@@ -1,0 +1,126 @@
+"""``avrec carla``: a scene in CARLA."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import Literal
+
+from avrec.cli.arguments import Flag, MapPath, OptionalFolder, OptionalName, OptionalNames, ScenePath, parse_names
+from avrec.cli.console import print_json, reporting, say
+from avrec.errors import AvrecError, require
+
+__all__ = ["replay", "serve"]
+
+
+def serve(
+    source: MapPath, *, port: int = 2000, host: str = "127.0.0.1", version: str = "0.9.16", seed: int = 0
+) -> None:
+    """Serve a world that CARLA's own client connects to, drawn from a scene; no CARLA, no GPU. Ctrl-C ends it.
+
+    The protocol knows no passwords: listen on other addresses only in a network you trust.
+
+    Example:
+        avrec carla serve street.usdz --port 2000
+
+    Args:
+        source: a scene file with a map, or an .xodr file.
+        port: the next port is used too.
+        host: address to listen on; only this machine unless given.
+        version: of the clients, 0.9.16 or 0.9.15.
+        seed: of the sensors' noise.
+    """
+    from carla_bridge.server.host import Host
+    from carla_bridge.server.profiles import profile_of
+    from carla_bridge.server.server import run_server
+    from carla_bridge.world import read_road_map
+
+    with reporting():
+        profile = profile_of(version)
+        world = Host(read_road_map(source), profile, seed=seed)
+
+        def ready(found: int) -> None:
+            say(f"Serving {world.road_map.name} as CARLA {version}. Connect with carla.Client('{host}', {found}).")
+
+        run_server(world, host, port, ready)
+
+
+def replay(
+    scene: ScenePath,
+    *,
+    host: OptionalName = None,
+    port: int = 2000,
+    camera: OptionalNames = None,
+    shift_left: float = 0.0,
+    shift_up: float = 0.0,
+    shift_forward: float = 0.0,
+    yaw: float = 0.0,
+    pitch: float = 0.0,
+    roll: float = 0.0,
+    lidar: OptionalName = None,
+    recorded_times: Flag = False,
+    step: float = 0.05,
+    take_over: Literal["none", "autopilot", "path"] = "none",
+    after: float = 1.0,
+    save: OptionalFolder = None,
+    overwrite: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Replay a recorded drive in CARLA: in a server that runs, or in a world that is started for it.
+
+    Example:
+        avrec carla replay street.usdz --camera front --shift-left 1 --save out/
+
+    Args:
+        scene: the scene file.
+        host: of a CARLA server; without it an embedded world is started, and ended with the replay.
+        port: of that server.
+        camera: recorded cameras to look through, with commas between; none unless given.
+        shift_left: metres to the left of where the car went.
+        shift_up: metres above.
+        shift_forward: metres ahead.
+        yaw: degrees, positive turns the nose left.
+        pitch: degrees, positive dips the nose.
+        roll: degrees, positive drops the right side.
+        lidar: a lidar on the roof, e.g. VLP-32C.
+        recorded_times: take pictures at the times of the recorded ones, not at every step.
+        step: seconds between the simulator's steps.
+        take_over: who drives the car from some time on: CARLA's autopilot, or a path follower on the recorded path.
+        after: that time, in seconds from the beginning.
+        save: folder for the pictures and sweeps.
+        overwrite: replace a folder that an earlier replay wrote.
+        json: print what happened as JSON.
+    """
+    import carla_bridge
+    from avrec.geometry import Offset
+    from avrec.scene import Scene
+    from carla_bridge.replay import ReplaySession
+    from carla_bridge.replay.save import Take, play
+
+    carla = require("carla", "carla")
+    names = parse_names(camera, "--camera") or []
+    if save is not None and not names and lidar is None:
+        raise AvrecError("--save has nothing to write. Add --camera NAME or --lidar MODEL.")
+    take = Take(
+        cameras=names,
+        offset=Offset(shift_left, shift_up, shift_forward, yaw, pitch, roll),
+        lidar=lidar,
+        driver=None if take_over == "none" else take_over,
+        after_s=after,
+        framerate="recorded" if recorded_times else None,
+    )
+    with reporting() as progress, ExitStack() as stack:
+        opened = Scene.open(scene)
+        if host is None:
+            version = carla.Client("127.0.0.1", 1).get_client_version()
+            server = stack.enter_context(carla_bridge.serve(os.fspath(scene), port=0, version=version))
+            host, port = server.host, server.port
+        session = ReplaySession(carla_bridge.connect(host, port), opened, step_s=step)
+        counts = play(stack.enter_context(session), take, save, overwrite=overwrite, progress=progress)
+        seconds = session.seconds
+    if json:
+        print_json({"scene": opened.name, "seconds": seconds, "save": save, **counts})
+    else:
+        where = f" in {save}" if save is not None else ""
+        made = f"{counts['pictures']} pictures and {counts['sweeps']} lidar sweeps{where}"
+        say(f"Replayed {seconds:.1f} s of {opened.name} in {counts['ticks']} steps: {made}.")
