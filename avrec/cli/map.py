@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from avrec.cli.arguments import DrivePath, Flag, MapPath, OutputPath, refuse_existing
 from avrec.cli.console import print_json, reporting, say
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["check", "convert", "infer"]
 
 
-def infer(drive: DrivePath, *, output: OutputPath, overwrite: Flag = False) -> None:
+def infer(
+    drive: DrivePath, *, output: OutputPath, traffic: Literal["right", "left"] = "right", overwrite: Flag = False
+) -> None:
     """Make a map of a recording that has none, from the driven path, the ground and the paint seen in the images.
 
     Each lane carries a confidence; look at it before a planner relies on the map.
@@ -24,6 +26,7 @@ def infer(drive: DrivePath, *, output: OutputPath, overwrite: Flag = False) -> N
     Args:
         drive: the recording.
         output: the OpenDRIVE file to write.
+        traffic: the side that traffic keeps to.
         overwrite: replace a file that is there already.
     """
     from avrec.drive import Drive
@@ -32,7 +35,7 @@ def infer(drive: DrivePath, *, output: OutputPath, overwrite: Flag = False) -> N
 
     refuse_existing(output, overwrite=overwrite)
     with reporting() as progress:
-        graph = infer_map(Drive.open(drive), progress=progress)
+        graph = infer_map(Drive.open(drive), traffic=traffic, progress=progress)
         write_opendrive(graph, output)
     _summary(graph, str(output))
 

@@ -26,6 +26,17 @@ def test_a_street_s_map_becomes_opendrive(
     assert set(read_opendrive(again).lanes) == set(read_opendrive(path).lanes)
 
 
+def test_infer_says_how_far_it_is_and_which_side_traffic_keeps_to(
+    tiny_street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "map.xodr"
+    assert main(["map", "infer", str(tiny_street), "-o", str(path), "--traffic", "left"]) == 0
+    said = capsys.readouterr()
+    assert "Looking at the road" in said.err
+    assert "keep left" in said.out
+    assert all(road.left_hand for road in read_opendrive(path).roads.values())
+
+
 def test_check_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = tmp_path / "good.xodr", tmp_path / "bad.xodr"
     good.write_bytes(xodr(road(section(lane(1), lane(-1)))))
