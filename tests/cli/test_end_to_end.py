@@ -34,11 +34,14 @@ def test_the_scene_is_there(way: Path, capsys: pytest.CaptureFixture[str]) -> No
     capsys.readouterr()
     assert main(["scene", "info", str(way / "street.usdz"), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures["frames"] == {"front": 8, "left": 8}
-    assert figures["held_out"] == {"front": 2, "left": 2}  # indices 2 and 6 of 8
-    assert figures["gaussians"]["static"] > 100
+    assert {key: (row["frames"], row["held_out"]) for key, row in figures["cameras"].items()} == {
+        "front@street": (8, 2),  # held out: indices 2 and 6 of 8
+        "left@street": (8, 2),
+    }
+    assert figures["layers"]["static"] > 100
+    assert figures["map"]["driving_lanes"] == 2
     assert main(["scene", "info", str(way / "street.usdz")]) == 0
-    assert "held out:   4 of 16 frames" in capsys.readouterr().out
+    assert "8 frames, 2 held out" in capsys.readouterr().out
 
 
 def test_evaluate(way: Path, capsys: pytest.CaptureFixture[str]) -> None:
