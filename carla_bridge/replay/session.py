@@ -265,6 +265,11 @@ class ReplaySession:
         """
         return self._player(track_id).actor
 
+    @property
+    def ego_follows(self) -> bool:
+        """Whether the ego follows the recording."""
+        return self.cast.players[EGO].driver is Driver.RECORDING
+
     def ego_pose(self) -> Float64:
         """world_from_rig float64 [4, 4] as the client saw it at the last tick, in the recording's world."""
         return self.cast.players[EGO].pose

@@ -195,15 +195,22 @@ def test_lidar_measures_the_wall(session: ReplaySession, scene: Scene) -> None:
 def test_leaving_restores_the_world(client: Any, scene: Scene) -> None:
     world = client.get_world()
     before = world.get_settings()
-    with pytest.raises(RuntimeError, match="users"), ReplaySession(client, scene) as session:
-        assert world.get_settings().synchronous_mode
-        assert world.get_settings().fixed_delta_seconds == pytest.approx(STEP_S)
-        born = [session.ego.id, *(session.actor(track).id for track in session.track_ids)]
-        raise RuntimeError("a users error")
+    born = []
+
+    def fail() -> None:
+        with ReplaySession(client, scene) as session:
+            assert world.get_settings().synchronous_mode
+            assert world.get_settings().fixed_delta_seconds == pytest.approx(STEP_S)
+            born.extend([session.ego.id, *(session.actor(track).id for track in session.track_ids)])
+            raise RuntimeError("a user's error")
+
+    with pytest.raises(RuntimeError, match="user's"):
+        fail()
     after = world.get_settings()
     assert after.synchronous_mode == before.synchronous_mode
     assert after.fixed_delta_seconds == before.fixed_delta_seconds
     world.wait_for_tick()
+    assert len(born) == 3
     assert not {actor.id for actor in world.get_actors()} & set(born)
 
 
