@@ -202,7 +202,8 @@ def _grid(actor: Actor) -> Float64:
     """Points [P, 2] all over a body seen from above, in its own frame."""
     half_x, half_y, _ = actor.spec.half
     x, y = (np.linspace(-half, half, max(int(np.ceil(2 * half / GRID_M)) + 1, 2)) for half in (half_x, half_y))
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2) + np.array(actor.spec.box_center[:2])
+    grid: Float64 = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    return np.asarray(grid + np.array(actor.spec.box_center[:2]))
 
 
 def _placed(row: Float64, points: Float64) -> Float64:
