@@ -34,7 +34,8 @@ _ROAD_SKIN_M, _ROAD_DEPTH_M = 0.15, 1.0
 def completed(scene: Scene, drive: Drive, *, progress: Progress = NO_PROGRESS) -> Scene:
     """The scene with meshes, a road layer and a map.
 
-    What cannot be made is left out with a warning; the scene's source says which.
+    What cannot be made, for whatever reason, is left out with a warning and named in the scene's source: hours of
+    optimisation must not be lost to a mesh. Held-out pictures take no part.
 
     Args:
         scene: as reconstructed from the drive.
@@ -46,8 +47,8 @@ def completed(scene: Scene, drive: Drive, *, progress: Progress = NO_PROGRESS) -
     missing: list[str] = []
     try:
         surfaces = surfaces_of(scene, drive, progress=progress)
-    except AvrecError as error:
-        missing.append(f"The scene has no meshes: {error}")
+    except Exception as error:
+        missing.append(f"The scene has no meshes: {_told(error)}")
     if surfaces is not None:
         static, road = split_road(scene.static, surfaces.ground)
         scene = replace(scene, static=static, road=road, mesh=surfaces.mesh, ground=surfaces.ground.mesh)
@@ -57,12 +58,19 @@ def completed(scene: Scene, drive: Drive, *, progress: Progress = NO_PROGRESS) -
         # Readers want to know where a map lies; a scene without GPS says in its manifest that this is no real place.
         placed = graph if graph.anchor or graph.geo_reference else graph.with_changes(anchor=PLACEHOLDER_ANCHOR)
         scene = replace(scene, map_xodr=write_opendrive(placed))
-    except AvrecError as error:
-        missing.append(f"The scene has no map: {error}")
+    except Exception as error:
+        missing.append(f"The scene has no map: {_told(error)}")
     for sentence in missing:
         logger.warning("%s", sentence)
     seconds = round(time.perf_counter() - started, 1)
     return replace(scene, source={**scene.source, "map": about, "missing": missing, "completed_s": seconds})
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, AvrecError):
+        return str(error)
+    logger.debug("What went wrong:", exc_info=error)
+    return f"{type(error).__name__}: {error}. This is a bug in avrec; please report it."
 
 
 def split_road(static: Gaussians, ground: GroundMesh) -> tuple[Gaussians, Gaussians]:
@@ -91,8 +99,12 @@ def _map_of(
     recorded = drive_map(drive)
     if recorded is not None:
         return recorded, {"from": drive.map_path.name if drive.map_path else drive.layout, "inferred": False}
+    learned = {
+        name: tuple(frame for frame, out in zip(frames, scene.held_out[name], strict=True) if not out)
+        for name, frames in drive.frames.items()
+    }
     graph = infer_map(
-        drive,
+        replace(drive, frames=learned),
         None if ground is None else ground.height_at,
         ego=scene.ego,
         cameras=scene.cameras,

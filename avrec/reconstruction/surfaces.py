@@ -99,10 +99,13 @@ def depth_pictures(still: Scene, *, progress: Progress = NO_PROGRESS) -> Iterato
 
 
 def _chosen_frames(scene: Scene) -> list[tuple[str, int]]:
-    """(camera, time) of the frames to render, the cameras in turn, evenly through time."""
-    every = sorted((int(time), camera) for camera, times in scene.frames.items() for time in times)
-    step = max(1.0, len(every) / _MOST_PICTURES)
-    return [(every[int(i)][1], every[int(i)][0]) for i in np.arange(0, len(every), step)]
+    """(camera, time) of the frames to render, in time order: of every camera as many, evenly through time."""
+    most = -(-_MOST_PICTURES // max(1, len(scene.frames)))
+    chosen: list[tuple[int, str]] = []
+    for camera, times in scene.frames.items():
+        step = max(1.0, len(times) / most)
+        chosen += [(int(times[int(i)]), camera) for i in np.arange(0, len(times), step)]
+    return [(camera, time_us) for time_us, camera in sorted(chosen)]
 
 
 def _path(scene: Scene) -> Float64:

@@ -14,6 +14,7 @@ from avrec.gaussians import Gaussians
 from avrec.mesh import ground_mesh
 from avrec.reconstruction import complete, reconstruct
 from avrec.reconstruction.complete import completed, split_road
+from avrec.reconstruction.surfaces import _chosen_frames
 from avrec.rendering import render
 from avrec.scene import Scene
 from avrec.scene.validate import validate
@@ -90,6 +91,7 @@ def test_every_simulator_opens_it(whole: Scene, tmp_path: Path) -> None:
     path = tmp_path / "street.usdz"
     whole.save(path)
     report = validate(path)
+    assert report.failing == ()
     assert not [str(finding) for finding in report.findings if finding.where.startswith(("mesh", "map"))]
     opened = Scene.open(path)
     assert opened.map_xodr == whole.map_xodr
@@ -102,6 +104,50 @@ def test_without_a_recorded_map_one_is_inferred(bare: Scene, recording: Drive) -
     scene = completed(bare, replace(recording, map_path=None))
     assert scene.source["map"]["inferred"] is True
     assert b"OpenDRIVE" in (scene.map_xodr or b"")
+
+
+def test_held_out_pictures_take_no_part(bare: Scene, recording: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Drive] = []
+
+    def spy(drive: Drive, *_: object, **__: object) -> None:
+        seen.append(drive)
+        raise DataError("Enough.")
+
+    monkeypatch.setattr(complete, "infer_map", spy)
+    completed(bare, replace(recording, map_path=None))
+    for name, frames in seen[0].frames.items():
+        kept = bare.frames[name][~bare.held_out[name]]
+        assert [frame.timestamp_us for frame in frames] == kept.tolist()
+        assert len(kept) < len(bare.frames[name])
+
+
+@pytest.mark.parametrize(("cameras", "frames"), [(1, 500), (2, 120), (3, 40), (5, 1000), (6, 1000), (8, 60)])
+def test_every_camera_is_meshed_alike(bare: Scene, cameras: int, frames: int) -> None:
+    names = [f"c{index}" for index in range(cameras)]
+    sensor = bare.cameras["front"]
+    many = replace(
+        bare,
+        cameras={name: replace(sensor, name=name) for name in names},
+        cameras_recorded={},
+        appearance={},
+        held_out={},
+        frames={name: np.arange(frames, dtype=np.int64) * 100_000 for name in names},
+    )
+    chosen = _chosen_frames(many)
+    counts = [sum(camera == name for camera, _ in chosen) for name in names]
+    assert max(counts) - min(counts) <= 1
+    assert min(frames, 100 // cameras) <= min(counts) <= 120 // cameras + 1
+    assert [time for _, time in chosen] == sorted(time for _, time in chosen)
+
+
+def test_a_bug_in_the_meshing_loses_nothing(bare: Scene, recording: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("singular")
+
+    monkeypatch.setattr(complete, "surfaces_of", broken)
+    scene = completed(bare, recording)
+    assert scene.map_xodr is not None
+    assert "RuntimeError: singular" in scene.source["missing"][0]
 
 
 def test_what_cannot_be_made_is_said(
