@@ -80,11 +80,11 @@ def main(arguments: list[str] | None = None) -> int:
                     f"asam {', '.join(failed) or 'checks skipped'}"
                 )
         worst = max(result.off_m, result.signal_off_m)
-        if (
-            source is None
-        ):  # made of lanes, not of roads: between roads there are no neighbours, and CARLA judges the lines
+        if source is None:  # made of lanes, not of roads: between roads there are no neighbours
             beside = [fault for fault in faults if "neighbor" in fault]
             faults, kept = [fault for fault in faults if fault not in beside], kept + beside
+            if result.off_m > LINE_BAR_M:
+                kept.append("lines over the bar of round trips; CARLA judges them, in plan")
             worst = result.signal_off_m
         good = not faults and worst <= LINE_BAR_M and result.route_off <= ROUTE_BAR and off <= LINE_BAR_M
         missed += not good
