@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from avrec.errors import AvrecError
 from avrec.geometry import Trajectory
 
-__all__ = ["Path", "PathFollower", "Pedals", "path_of"]
+__all__ = ["Path", "PathFollower", "Pedals", "checked_path", "path_of"]
 
 Float64 = NDArray[np.float64]
 
@@ -65,6 +65,22 @@ def path_of(trajectory: Trajectory, from_us: int, *, spacing_m: float = 0.25) ->
     if len(kept) < 2:
         raise AvrecError("The recorded path stands still from here on; there is nothing to follow.")
     return Path(points[kept], speeds[kept])
+
+
+def checked_path(path: ArrayLike, speed_mps: float) -> Path:
+    """A path that a user gives, [N, 2] or [N, 3], to be driven at one speed.
+
+    Raises:
+        AvrecError: too few points, or numbers that cannot be.
+    """
+    points = np.asarray(path, dtype=np.float64)
+    if points.ndim != 2 or len(points) < 2 or points.shape[1] not in (2, 3) or not np.isfinite(points).all():
+        raise AvrecError(f"A path needs at least two finite points [N, 2] or [N, 3], found the shape {points.shape}.")
+    points = points[:, :2]
+    kept = np.concatenate([[True], np.linalg.norm(np.diff(points, axis=0), axis=1) > 1e-3])
+    if kept.sum() < 2 or not 0.1 <= speed_mps <= 100.0:
+        raise AvrecError("A path needs two points that differ, and a speed of 0.1 to 100 m/s.")
+    return Path(points[kept], np.full(int(kept.sum()), float(speed_mps)))
 
 
 class PathFollower:

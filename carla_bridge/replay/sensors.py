@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive import CameraSensor, Track
+from avrec.errors import AvrecError
 from avrec.geometry import Offset, Trajectory, invert
 from avrec.rendering import render_view, view_for
 from avrec.scene import Scene
@@ -20,7 +21,7 @@ from carla_bridge.replay.lidar_sweep import sweep
 from carla_bridge.replay.measurements import Image, LidarMeasurement
 from carla_bridge.replay.player import carla_transform
 
-__all__ = ["CameraRig", "LidarRig", "Moment", "NeuralSensor", "Stage"]
+__all__ = ["CameraRig", "LidarRig", "Moment", "NeuralSensor", "Stage", "camera_rig", "every_us"]
 
 Float64 = NDArray[np.float64]
 
@@ -193,3 +194,39 @@ class LidarRig:
             counts=tuple(np.bincount(found.laser, minlength=channels).tolist()),
             time_us=found.time_us,
         )
+
+
+def camera_rig(
+    scene: Scene,
+    camera: tuple[CameraSensor, str],
+    callback: Callable[[Image], object],
+    offset: Offset,
+    framerate: float | Literal["recorded"] | None,
+    begun_us: int,
+    **options: Any,
+) -> CameraRig:
+    """A camera, and the camera whose colours it takes, that takes pictures so often; options are `CameraRig`'s.
+
+    Raises:
+        AvrecError: the recorded exposures are not known.
+    """
+    sensor, colours = camera
+    starts = None
+    if framerate == "recorded":
+        starts = scene.frames.get(colours)
+        if starts is None:
+            raise AvrecError(f"The scene holds no frame times of '{colours}'. Give a framerate instead.")
+        starts = np.sort(starts)
+    every = 0 if framerate is None or framerate == "recorded" else every_us(framerate)
+    return CameraRig(sensor, colours, callback, offset, starts, every, begun_us, **options)
+
+
+def every_us(framerate: float) -> int:
+    """Time between measurements.
+
+    Raises:
+        AvrecError: a rate that cannot be.
+    """
+    if not 0.01 <= framerate <= 1000.0:
+        raise AvrecError(f"{framerate} measurements per second are out of range. Choose 0.01 to 1000.")
+    return round(1e6 / framerate)

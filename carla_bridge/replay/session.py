@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -20,17 +19,14 @@ from avrec.scene import Scene
 from carla_bridge.replay.camera_spec import camera_named
 from carla_bridge.replay.lidar_models import LidarModel, lidar_named
 from carla_bridge.replay.measurements import Image, LidarMeasurement
-from carla_bridge.replay.path_follower import Path as DrivenPath
-from carla_bridge.replay.path_follower import PathFollower, path_of
+from carla_bridge.replay.path_follower import checked_path
 from carla_bridge.replay.player import Driver, Player, matrix_of
-from carla_bridge.replay.sensors import CameraRig, LidarRig, Moment, NeuralSensor
-from carla_bridge.replay.stage import EGO, Cast, load_map
+from carla_bridge.replay.sensors import CameraRig, LidarRig, Moment, NeuralSensor, camera_rig, every_us
+from carla_bridge.replay.stage import EGO, Cast, last_things, load_map
 
 __all__ = ["ReplaySession"]
 
 Float64 = NDArray[np.float64]
-
-log = logging.getLogger(__name__)
 
 LIDAR_MOUNT_M = (1.0, 0.0, 2.0)
 DriverName = Literal["user", "autopilot", "path"]
@@ -94,9 +90,7 @@ class ReplaySession:
             raise AvrecError(f"A step of {step_s} s is out of range. Choose 0.001 to 0.5 s; 0.05 is usual.")
         self.step_s = step_s
         self.moves_spectator = move_spectator
-        self._options = (ego_blueprint, load_map)
-        self._tm_port = traffic_manager_port
-        self._tm: Any = None
+        self._options = (ego_blueprint, load_map, traffic_manager_port)
         self._sensors: list[NeuralSensor] = []
         self._cast: Cast | None = None
         self._settings: Any = None
@@ -107,7 +101,7 @@ class ReplaySession:
     # Beginning and end
 
     def __enter__(self) -> ReplaySession:
-        blueprint, wants_map = self._options
+        blueprint, wants_map, port = self._options
         world = load_map(self.carla, self.client, self.scene) if wants_map else self.client.get_world()
         self._settings = world.get_settings()
         try:
@@ -115,7 +109,7 @@ class ReplaySession:
             wanted.synchronous_mode = True
             wanted.fixed_delta_seconds = self.step_s
             world.apply_settings(wanted)
-            self._cast = Cast(self.carla, self.client, world, self.scene)
+            self._cast = Cast(self.carla, self.client, world, self.scene, port)
             self._cast.add_ego(blueprint, self.start_us)
             self._cast.update(self.start_us)
             self._ticks = -1
@@ -134,25 +128,16 @@ class ReplaySession:
         """Destroy what was spawned and restore the world's settings; a simulator that is gone is only noted."""
         cast, settings, self._cast, self._settings = self._cast, self._settings, None, None
         self._sensors.clear()
-        with self._last_things():
+        with last_things():
             if cast is not None:
                 cast.remove(list(cast.players.values()))
                 cast.world.tick()  # so that everybody sees that they are gone
-        with self._last_things():
-            if self._tm is not None:
-                self._tm.set_synchronous_mode(False)
-        with self._last_things():
+        with last_things():
+            if cast is not None:
+                cast.leave_traffic_manager()
+        with last_things():
             if settings is not None:
                 self.client.get_world().apply_settings(settings)
-        self._tm = None
-
-    @staticmethod
-    @contextlib.contextmanager
-    def _last_things() -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as error:
-            log.warning("The world could not be restored in full: %s", error)
 
     # Time
 
@@ -186,7 +171,7 @@ class ReplaySession:
         cast.saw(time_us, snapshot)
         self._moment = Moment(time_us, int(frame), float(snapshot.timestamp.elapsed_seconds))
         if self.moves_spectator:
-            self._move_spectator()
+            cast.move_spectator()
 
     def _time_us(self, ticks: int) -> int:
         return self.start_us + round(ticks * self.step_s * 1e6)
@@ -319,24 +304,16 @@ class ReplaySession:
         Raises:
             AvrecError: no such camera.
         """
-        sensor, colours = camera_named(self.scene, camera, transform)
-        starts = None
-        if framerate == "recorded":
-            starts = self.scene.frames.get(colours)
-            if starts is None:
-                raise AvrecError(f"The scene holds no frame times of '{colours}'. Give a framerate instead.")
-        every = 0 if framerate is None or framerate == "recorded" else self._every_us(framerate)
-        rig = CameraRig(
-            sensor,
-            colours,
+        rig = camera_rig(
+            self.scene,
+            camera_named(self.scene, camera, transform),
             callback,
             offset or Offset(),
-            None if starts is None else np.sort(starts),
-            every,
+            framerate,
             self._moment.time_us,
-            width,
-            height,
-            rolling_shutter,
+            width=width,
+            height=height,
+            rolling_shutter=rolling_shutter,
         )
         self._sensors.append(rig)
         return rig
@@ -364,7 +341,7 @@ class ReplaySession:
             mount = transform_from(np.eye(3), np.array(LIDAR_MOUNT_M))
         else:
             mount = matrix_of(transform) if hasattr(transform, "location") else np.asarray(transform, np.float64)
-        rig = LidarRig(lidar_named(model), callback, mount, self._every_us(framerate), self._moment.time_us)
+        rig = LidarRig(lidar_named(model), callback, mount, every_us(framerate), self._moment.time_us)
         self._sensors.append(rig)
         return rig
 
@@ -372,11 +349,6 @@ class ReplaySession:
         """Take a sensor off; nothing happens if it is off already."""
         with contextlib.suppress(ValueError):
             self._sensors.remove(sensor)
-
-    def _every_us(self, framerate: float) -> int:
-        if not 0.01 <= framerate <= 1000.0:
-            raise AvrecError(f"{framerate} measurements per second are out of range. Choose 0.01 to 1000.")
-        return round(1e6 / framerate)
 
     # Who drives
 
@@ -412,23 +384,11 @@ class ReplaySession:
         Raises:
             AvrecError: no such actor, driver or path.
         """
-        player = self._player(track_id)
         if driver not in ("user", "autopilot", "path"):
             raise AvrecError(f"No driver is named '{driver}'. Choose user, autopilot or path.")
-        if player.walks and driver != "user":
-            raise AvrecError(f"The actor '{track_id}' is a person, whom no {driver} can drive. Choose user.")
-        follower = None
-        if driver == "path":
-            line = path_of(player.recorded, self.time_us) if path is None else _checked_path(path, speed_mps)
-            follower = PathFollower(line, *self.cast.wheels(player))
-        if player.driver is Driver.AUTOPILOT and driver != "autopilot":
-            player.actor.set_autopilot(False, self._tm_port)
-        self.cast.run(player.free(self.carla, self.time_us, Driver(driver), follower))
-        if driver == "autopilot":
-            if self._tm is None:
-                self._tm = self.client.get_trafficmanager(self._tm_port)
-                self._tm.set_synchronous_mode(True)
-            player.actor.set_autopilot(True, self._tm.get_port())
+        player = self._player(track_id)
+        line = None if path is None else checked_path(path, speed_mps)
+        self.cast.hand_over(player, Driver(driver), self.time_us, line)
         return player.actor
 
     def release_actor(self, track_id: str) -> None:
@@ -437,24 +397,4 @@ class ReplaySession:
         Raises:
             AvrecError: no such actor.
         """
-        player = self._player(track_id)
-        if player.driver is Driver.AUTOPILOT:
-            player.actor.set_autopilot(False, self._tm_port)
-        self.cast.run(player.follow_recording(self.carla))
-
-    def _move_spectator(self) -> None:
-        carla, place = self.carla, self.ego.get_transform()
-        behind = place.transform(carla.Location(-8.0, 0.0, 4.0))
-        view = carla.Transform(behind, carla.Rotation(-15.0, place.rotation.yaw, 0.0))
-        self.world.get_spectator().set_transform(view)
-
-
-def _checked_path(path: ArrayLike, speed_mps: float) -> DrivenPath:
-    points = np.asarray(path, dtype=np.float64)
-    if points.ndim != 2 or len(points) < 2 or points.shape[1] not in (2, 3) or not np.isfinite(points).all():
-        raise AvrecError(f"A path needs at least two finite points [N, 2] or [N, 3], found the shape {points.shape}.")
-    points = points[:, :2]
-    kept = np.concatenate([[True], np.linalg.norm(np.diff(points, axis=0), axis=1) > 1e-3])
-    if kept.sum() < 2 or not 0.1 <= speed_mps <= 100.0:
-        raise AvrecError("A path needs two points that differ, and a speed of 0.1 to 100 m/s.")
-    return DrivenPath(points[kept], np.full(int(kept.sum()), float(speed_mps)))
+        self.cast.take_back(self._player(track_id))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +16,10 @@ from avrec.geometry import Trajectory, apply, invert, transform_from
 from avrec.scene import Scene
 from carla_bridge.frames import flip_points
 from carla_bridge.replay.fit import actor_from_box, actor_from_rig, kind_of, ranked
+from carla_bridge.replay.path_follower import Path, PathFollower, path_of
 from carla_bridge.replay.player import Driver, Player, carla_transform, matrix_of
 
-__all__ = ["EGO", "Cast", "load_map", "track_role"]
+__all__ = ["EGO", "Cast", "last_things", "load_map", "track_role"]
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,15 @@ def load_map(carla: Any, client: Any, scene: Scene) -> Any:
     return client.generate_opendrive_world(text, shape)
 
 
+@contextlib.contextmanager
+def last_things() -> Iterator[None]:
+    """What a simulator that is gone can no longer do is only noted."""
+    try:
+        yield
+    except RuntimeError as error:
+        log.warning("The world could not be restored in full: %s", error)
+
+
 @dataclass
 class Cast:
     """The actors of a replay.
@@ -65,6 +76,7 @@ class Cast:
         carla: the client's module.
         client, world: of the simulator.
         scene: what is replayed.
+        traffic_manager_port: for autopilots.
         players: by track id, while their actors are there; ``ego`` is the ego.
     """
 
@@ -72,8 +84,10 @@ class Cast:
     client: Any
     world: Any
     scene: Scene
+    traffic_manager_port: int = 8000
 
     def __post_init__(self) -> None:
+        self._traffic_manager: Any = None
         self.players: dict[str, Player] = {}
         self.given_up: set[str] = set()
         self._library = self.world.get_blueprint_library()
@@ -156,6 +170,38 @@ class Cast:
             lock = 70.0
         return (base if 0.5 < base < 2 * half else 1.16 * half), float(np.radians(lock))
 
+    def hand_over(self, player: Player, driver: Driver, time_us: int, path: Path | None) -> None:
+        """Let somebody else than the recording drive a body; a path follower without a path takes the recorded one.
+
+        Raises:
+            AvrecError: a person is to be driven, or nothing is left of the recorded path.
+        """
+        if player.walks and driver is not Driver.USER:
+            raise AvrecError(f"The actor '{player.key}' is a person, whom no {driver} can drive. Choose user.")
+        follower = None
+        if driver is Driver.PATH:
+            follower = PathFollower(path or path_of(player.recorded, time_us), *self.wheels(player))
+        if player.driver is Driver.AUTOPILOT and driver is not Driver.AUTOPILOT:
+            player.actor.set_autopilot(False, self.traffic_manager_port)
+        self.run(player.free(self.carla, time_us, driver, follower))
+        if driver is Driver.AUTOPILOT:
+            if self._traffic_manager is None:
+                self._traffic_manager = self.client.get_trafficmanager(self.traffic_manager_port)
+                self._traffic_manager.set_synchronous_mode(True)
+            player.actor.set_autopilot(True, self._traffic_manager.get_port())
+
+    def take_back(self, player: Player) -> None:
+        """A body follows the recording again."""
+        if player.driver is Driver.AUTOPILOT:
+            player.actor.set_autopilot(False, self.traffic_manager_port)
+        self.run(player.follow_recording(self.carla))
+
+    def leave_traffic_manager(self) -> None:
+        """A Traffic Manager that stays synchronous without a session would wedge the server."""
+        if self._traffic_manager is not None:
+            self._traffic_manager.set_synchronous_mode(False)
+            self._traffic_manager = None
+
     def drive(self, time_us: int, dt: float) -> None:
         """Give every actor what it needs to be where it belongs after the next tick."""
         moves: list[Any] = []
@@ -188,10 +234,17 @@ class Cast:
         gone = [player for player in players if player.key not in self.given_up]
         for player in gone:
             if player.driver is Driver.AUTOPILOT:
-                player.actor.set_autopilot(False)
+                player.actor.set_autopilot(False, self.traffic_manager_port)
         self.run([self.carla.command.DestroyActor(player.actor) for player in gone])
         for player in gone:
             self.players.pop(player.key, None)
+
+    def move_spectator(self) -> None:
+        """Put the spectator behind and above the ego."""
+        carla, place = self.carla, self.players[EGO].actor.get_transform()
+        behind = place.transform(carla.Location(-8.0, 0.0, 4.0))
+        view = carla.Transform(behind, carla.Rotation(-15.0, place.rotation.yaw, 0.0))
+        self.world.get_spectator().set_transform(view)
 
     def ego_during(self, first_us: float) -> Trajectory:
         """The ego's true path from a time in the near past to now."""
