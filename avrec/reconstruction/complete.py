@@ -13,6 +13,7 @@ from avrec.drive import Drive
 from avrec.drive.lane_graph import LaneGraph
 from avrec.errors import AvrecError
 from avrec.gaussians import Gaussians
+from avrec.geometry import matrix_from_quaternion
 from avrec.maps import drive_map, write_opendrive
 from avrec.maps.infer import infer_map
 from avrec.mesh import GroundMesh
@@ -47,11 +48,10 @@ def completed(scene: Scene, drive: Drive, *, progress: Progress = NO_PROGRESS) -
     missing: list[str] = []
     try:
         surfaces = surfaces_of(scene, drive, progress=progress)
-    except Exception as error:
-        missing.append(f"The scene has no meshes: {_told(error)}")
-    if surfaces is not None:
         static, road = split_road(scene.static, surfaces.ground)
         scene = replace(scene, static=static, road=road, mesh=surfaces.mesh, ground=surfaces.ground.mesh)
+    except Exception as error:
+        missing.append(f"The scene has no meshes: {_told(error)}")
     about: dict[str, object] = {}
     try:
         graph, about = _map_of(scene, drive, surfaces.ground if surfaces else None, progress)
@@ -87,8 +87,7 @@ def split_road(static: Gaussians, ground: GroundMesh) -> tuple[Gaussians, Gaussi
 
 def _half_height_m(cloud: Gaussians) -> NDArray[np.float32]:
     """Standard deviation along the world's z axis, float32 [N]: sqrt of the covariance's last entry."""
-    w, x, y, z = (cloud.quaternions / np.linalg.norm(cloud.quaternions, axis=1, keepdims=True)).T
-    up = np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], axis=1)
+    up = matrix_from_quaternion(cloud.quaternions)[:, 2]
     return np.asarray(np.linalg.norm(up * np.exp(cloud.log_scales), axis=1), np.float32)
 
 
