@@ -10,6 +10,7 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import cKDTree
 
 from avrec.maps import read_street_map
+from avrec.mesh.cells import resample
 from avrec.scene.scene import Scene
 
 __all__ = ["ground_error"]
@@ -37,7 +38,7 @@ def ground_error(scene: Scene, map_json: str | Path) -> dict[str, float] | None:
     if scene.ground is None:
         return None
     lanes = [lane for lane in read_street_map(map_json).lanes.values() if lane.drivable]
-    lines = [_dense(line) for lane in lanes for line in (lane.left, lane.center, lane.right)]
+    lines = [resample(line, _STEP_M) for lane in lanes for line in (lane.left, lane.center, lane.right)]
     truth = np.concatenate(lines) if lines else np.zeros((0, 3))
     path = scene.ego.at(np.linspace(*scene.span_us, 200), outside="extrapolate")[:, :3, 3]
     truth = truth[cKDTree(path[:, :2]).query(truth[:, :2])[0] < _CORRIDOR_M]
@@ -55,10 +56,3 @@ def ground_error(scene: Scene, map_json: str | Path) -> dict[str, float] | None:
         "points": float(known.sum()),
         "missing": float(1 - known.mean()),
     }
-
-
-def _dense(line: Float64) -> Float64:
-    """The polyline with a point at least every quarter of a metre, [N, 3]."""
-    along = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))]
-    at = np.linspace(0, along[-1], max(2, int(along[-1] / _STEP_M) + 2))
-    return np.stack([np.interp(at, along, line[:, axis]) for axis in range(3)], axis=1)
