@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive.lane_graph import LaneGraph
+from bench.map_judges import distances
 
 Float64 = NDArray[np.float64]
 
@@ -45,18 +46,6 @@ def road(
 def xodr(*parts: str, header: str = "") -> bytes:
     head = f'<header revMajor="1" revMinor="8" name="test">{header}</header>'
     return f'<?xml version="1.0"?><OpenDRIVE>{head}{"".join(parts)}</OpenDRIVE>'.encode()
-
-
-def distances(points: Float64, line: Float64) -> Float64:
-    """Distance [N] of points [N, 3] from a polyline [M, 3]."""
-    start, step = line[:-1], np.diff(line, axis=0)
-    length = np.maximum((step**2).sum(axis=1), 1e-12)
-    found = []
-    for block in np.array_split(points, max(len(points) * len(start) // 500_000, 1)):
-        share = np.clip(((block[:, None] - start) * step).sum(axis=2) / length, 0.0, 1.0)
-        gap = block[:, None] - start - share[..., None] * step
-        found.append(np.sqrt((gap**2).sum(axis=2).min(axis=1)))
-    return np.concatenate(found)
 
 
 def farthest(points: Float64, line: Float64) -> float:
