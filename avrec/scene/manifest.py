@@ -51,7 +51,7 @@ def manifest_of(
         for name, fit in fits.items()
     }
     actors = {key: len(cloud) for key, cloud in scene.actors.items()}
-    world = Stacked([scene.static, *([] if scene.road is None else [scene.road])])
+    world = Stacked(scene.world_layers)
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

@@ -188,8 +188,13 @@ class Scene:
         moved = replace(self.track(track_id), world_from_box=world_from_box)
         return replace(self, tracks=tuple(moved if track.id == track_id else track for track in self.tracks))
 
+    @property
+    def world_layers(self) -> tuple[Gaussians, ...]:
+        """Everything that does not move: the static layer, and the road where it is a layer of its own."""
+        return (self.static,) if self.road is None else (self.static, self.road)
+
     def world_gaussians(self) -> Gaussians:
-        """Everything that does not move: the static layer and the road. Without a road it is `static` itself."""
+        """`world_layers` as one cloud. Without a road it is `static` itself."""
         return self.static if self.road is None else Gaussians.concatenate([self.static, self.road])
 
     def all_gaussians(self) -> tuple[Gaussians, Int32, tuple[str, ...]]:

@@ -59,7 +59,7 @@ def write_scene(scene: Scene, path: Path, *, overwrite: bool = False, checkpoint
     sequence_id = path.stem
     names = array_names(scene)
     record = dump_json(encode_scene(scene, names), what="scene")
-    world = Stacked([scene.static, *([] if scene.road is None else [scene.road])])
+    world = Stacked(scene.world_layers)
     center = volume_center(world)
     fits = {name: _fitted(name, sensor) for name, sensor in scene.cameras.items()}
     copies = {name: fit.camera for name, fit in fits.items() if fit is not None}
