@@ -68,15 +68,19 @@ def drive(
     s["angle"][:] = angle
 
     limit = p["friction"] * weight  # m/s² that friction can give
-    pull = pull_of_engines(fleet, plane.forward, dt) / mass
+    pull = pull_of_engines(fleet, plane.forward, dt)
     pull = np.minimum(np.maximum(pull, -limit), limit)
+    s["pull"][:] = pull * mass
     pedal = s["brake"] * p["brake"] / mass
     hand = s["hand_brake"] > 0.0
-    stop = np.minimum(pedal + hand * p["handbrake"] / mass, limit) + ROLLING * weight * (s["throttle"] <= 0.0)
+    drag = ROLLING * weight * (s["throttle"] <= 0.0) + p["wheel_drag"] / mass * np.abs(plane.forward)
+    stop = np.minimum(pedal + hand * p["handbrake"] / mass + drag, limit)
     used = np.minimum((np.abs(pull) + pedal) / np.maximum(limit, 1e-9), 1.0)
     share = np.maximum(np.sqrt(1.0 - used * used), LEAST_GRIP)
     load = weight * mass / (lf + lr)
-    most = np.array([limit * mass * lr * share, limit * mass * lf * np.where(hand, LOCKED_GRIP, share)]) / (lf + lr)
+    most = np.array(
+        [p["grip_front"] * lr * share, p["grip_rear"] * lf * np.where(hand, LOCKED_GRIP, share)],
+    ) * (limit * mass / (lf + lr))
     cos, tan = np.cos(angle), np.tan(angle)
     ones = np.ones_like(cos)
     across = np.array([cos, ones])
@@ -127,3 +131,5 @@ def drive(
         plane.x = plane.x + (speed * plane.cos - left * plane.sin) * part_moving
         plane.y = plane.y + (speed * plane.sin + left * plane.cos) * part_moving
     plane.forward, plane.left, plane.turn = speed, side - turn * ahead, turn
+    fleet.told[0:2] = slip / rolling
+    fleet.told[2:4] = -force * slip / part

@@ -18,7 +18,7 @@ SYNCHRONISED_RPM = 50.0
 
 
 def pull_of_engines(fleet: Fleet, forward: Float64, dt: float) -> Float64:
-    """Choose gears, turn engines, and give the force along each vehicle: float64 [V] N.
+    """Choose gears, turn engines, and give the acceleration along each vehicle: float64 [V] m/s².
 
     Args:
         fleet: engine speed, gear and shifting time are updated.
@@ -38,16 +38,28 @@ def pull_of_engines(fleet: Fleet, forward: Float64, dt: float) -> Float64:
     size = np.abs(ratio)
     geared = at_axle * size
     throttle = s["throttle"]
+    free = (size == 0.0) | (shift > 0.0)  # the clutch is open
     rpm = np.minimum(np.maximum(geared, IDLE_RPM + throttle * LAUNCH_RPM), p["max_rpm"])
-    s["rpm"][:] = rpm
+    if free.any():
+        rpm = np.where(free, np.minimum(np.maximum(s["rpm"], IDLE_RPM), p["max_rpm"]), rpm)
     place = rpm * ((TABLE - 1.001) / p["max_rpm"])
     low = place.astype(np.int64)
     below = fleet.torque[index, low]
-    torque = (below + (fleet.torque[index, low + 1] - below) * (place - low)) * throttle * (geared < p["max_rpm"])
+    torque = (below + (fleet.torque[index, low + 1] - below) * (place - low)) * throttle
+    if free.any():  # the engine turns by itself: an implicit step of moi w' = torque - damping w
+        radps = (rpm / RPM_PER_RADPS * p["moi"] + torque * dt) / (p["moi"] + p["free_damping"] * dt)
+        rpm = np.where(free, np.minimum(np.maximum(radps * RPM_PER_RADPS, IDLE_RPM), p["max_rpm"]), rpm)
+    # A clutch passes on its strength times its slip, which is most with the engine at its highest speed.
+    most = p["clutch"] * np.maximum(p["max_rpm"] - geared, 0.0) / RPM_PER_RADPS
+    torque = np.minimum(torque * (geared < p["max_rpm"]), most)
+    slip = torque * RPM_PER_RADPS / np.maximum(p["clutch"], 1e-9)
+    s["rpm"][:] = np.where(free, rpm, np.minimum(np.maximum(rpm, geared + slip), p["max_rpm"]))
     damping = p["coast_damping"] + (p["drive_damping"] - p["coast_damping"]) * throttle
     drag = damping * geared / RPM_PER_RADPS
-    force = (torque * np.sign(ratio) - drag * np.sign(forward)) * (size * p["final"] / p["radius"])
-    return np.asarray(force * (shift <= 0.0))
+    lever = size * p["final"] / p["radius"]
+    force = (torque * np.sign(ratio) - drag * np.sign(forward)) * lever
+    turned = p["moi"] * lever * lever * (geared >= IDLE_RPM)  # mass of the engine as the wheels feel it
+    return np.asarray(force * (shift <= 0.0) / (p["mass"] + turned))
 
 
 def _chosen_gear(fleet: Fleet, at_axle: Float64) -> Float64:

@@ -43,6 +43,12 @@ PARAMETERS = (
     "max_rpm",
     "drive_damping",  # Nm s of the engine with an open throttle
     "coast_damping",
+    "free_damping",  # with the clutch open
+    "moi",  # kg m² of the engine
+    "clutch",  # Nm s that it passes on per rad/s of slip
+    "wheel_drag",  # N s/m of the wheels' own damping
+    "grip_front",  # friction of the front tyres over the mean
+    "grip_rear",
     "switch_s",
     "autobox",
     "gears",
@@ -61,6 +67,11 @@ STATES = (
     "rpm",
     "gear",
     "shift",
+    "pull",  # N of the engine along the vehicle
+    "slip_front",  # rad, side slip of the axle
+    "slip_rear",
+    "side_front",  # N to the left
+    "side_rear",
 )
 
 
@@ -92,6 +103,7 @@ class Fleet:
         self.p = {name: self._parameters[index, :n] for index, name in enumerate(PARAMETERS)}
         self.s = {name: self._states[index, :n] for index, name in enumerate(STATES)}
         self.states = self._states[:, :n]
+        self.told = self.states[STATES.index("slip_front") :]
         self.row = self._rows[:n]
         self.torque, self.steering = self._torque[:n], self._steering[:n]
         self.ratio, self.up, self.down = (table[:n] for table in self._gears)
@@ -157,6 +169,7 @@ class Fleet:
         reach_front = max(_mean([wheel.position[0] for wheel in front]) - ahead, 0.1)
         reach_rear = max(ahead - _mean([wheel.position[0] for wheel in rear]), 0.1)
         radius = max(_mean([wheel.radius_m for wheel in wheels]), 0.05)
+        friction = max(_mean([wheel.friction for wheel in wheels]), 0.0)
         length, width = 2 * half[0], 2 * half[1]
         values = {
             "mass": max(physics.mass_kg, 1.0),
@@ -164,9 +177,11 @@ class Fleet:
             "front": reach_front,
             "rear": reach_rear,
             "ahead": ahead,
-            "friction": max(_mean([wheel.friction for wheel in wheels]), 0.0) * FRICTION_SCALE,
-            "stiff_front": max(_mean([wheel.lat_stiffness for wheel in front]), 0.1),
-            "stiff_rear": max(_mean([wheel.lat_stiffness for wheel in rear]), 0.1),
+            "friction": friction * FRICTION_SCALE,
+            "grip_front": _mean([max(wheel.friction, 0.0) for wheel in front]) / max(friction, 1e-9),
+            "grip_rear": _mean([max(wheel.friction, 0.0) for wheel in rear]) / max(friction, 1e-9),
+            "stiff_front": max(_mean([_stiffness(wheel) for wheel in front]), 0.1),
+            "stiff_rear": max(_mean([_stiffness(wheel) for wheel in rear]), 0.1),
             "drag": 0.5 * AIR_KGPM3 * max(physics.drag_coefficient, 0.0) * 0.85 * width * 2 * half[2],
             "brake": sum(wheel.max_brake_nm for wheel in wheels) / radius,
             "handbrake": sum(wheel.max_handbrake_nm for wheel in rear) / radius,
@@ -176,6 +191,10 @@ class Fleet:
             "max_rpm": max(physics.max_rpm, 100.0),
             "drive_damping": physics.damping_full_throttle,
             "coast_damping": physics.damping_clutch_engaged,
+            "free_damping": max(physics.damping_clutch_disengaged, 0.0),
+            "moi": max(physics.moi, 1e-3),
+            "clutch": max(physics.clutch_strength, 0.0),
+            "wheel_drag": sum(max(wheel.damping_rate, 0.0) for wheel in wheels) / radius**2,
             "switch_s": max(physics.gear_switch_s, 0.0),
             "autobox": float(physics.autobox),
             "gears": float(min(len(physics.gears), MAX_GEARS)),
@@ -200,6 +219,16 @@ def _lock(wheels: Sequence[Wheel], base: float) -> float:
     inner = np.radians(min(max(wheel.max_steer_deg for wheel in steered), 85.0))
     sides = [wheel.position[1] for wheel in steered]
     return float(np.arctan2(np.tan(inner), 1.0 + np.tan(inner) * (max(sides) - min(sides)) / (2 * base)))
+
+
+def _stiffness(wheel: Wheel) -> float:
+    """Side force per radian of slip over the load, at rest.
+
+    It grows with the load up to ``lat_max_load`` times the rest load and is level there (the smoothing polynomial of
+    the PhysX vehicle guide, "Tire stiffness").
+    """
+    share = min(3.0 / max(wheel.lat_max_load, 1e-3), 3.0)
+    return wheel.lat_stiffness * (share - share**2 / 3 + share**3 / 27)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -33,9 +33,9 @@ class Wheel:
         damping_rate: of its free spin, kg m²/s.
         max_steer_deg: 0 where it does not steer.
         max_brake_nm, max_handbrake_nm: torques.
-        lat_stiffness: side force per radian of slip over the load.
-        lat_max_load: share of the rest load up to which that holds.
-        long_stiffness: along the wheel; told to clients, not simulated.
+        lat_stiffness: side force per radian of slip over the load, where the load is at its most.
+        lat_max_load: load over the rest load from which on the stiffness no longer grows.
+        long_stiffness: N per unit of slip along the wheel and m/s²; only what telemetry tells follows from it.
     """
 
     position: Vector
@@ -45,7 +45,7 @@ class Wheel:
     max_steer_deg: float = 0.0
     max_brake_nm: float = 1500.0
     max_handbrake_nm: float = 0.0
-    lat_stiffness: float = 17.0
+    lat_stiffness: float = 20.0
     lat_max_load: float = 2.0
     long_stiffness: float = 1000.0
 
@@ -58,7 +58,10 @@ class VehiclePhysics:
         torque_curve: engine torque, Nm over revolutions per minute.
         steering_curve: share of the steering lock over speed in km/h.
         drag_coefficient: of the air, over the frontal area of the box.
-        center_of_mass: metres in the vehicle's frame, from its origin.
+        center_of_mass: metres in the vehicle's frame, from its origin; only x has an effect, bodies do not lean.
+        moi: kg m² of the engine; damping rates: Nm s of the engine at full throttle, and without throttle with the
+            clutch engaged and open.
+        clutch_strength: Nm that the clutch passes on per rad/s of slip.
     """
 
     torque_curve: Curve
@@ -109,7 +112,7 @@ def default_physics(half: Vector, mass_kg: float, wheels: int, max_steer_deg: fl
     return VehiclePhysics(
         torque_curve=((0.0, torque * 0.8), (1500.0, torque), (4000.0, torque), (6000.0, torque * 0.75)),
         max_rpm=6000.0,
-        moi=1.0,
+        moi=0.2,
         damping_full_throttle=0.15,
         damping_clutch_engaged=2.0 * mass_kg / 8000.0,
         damping_clutch_disengaged=0.35,
