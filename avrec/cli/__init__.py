@@ -1,5 +1,5 @@
 """The command line: one verb, one function, no logic of its own."""
 
-from avrec.cli.app import main
+from avrec.cli.ending import main
 
 __all__ = ["main"]

@@ -2,6 +2,6 @@
 
 import sys
 
-from avrec.cli.app import main
+from avrec.cli.ending import main
 
 sys.exit(main())

@@ -17,7 +17,7 @@ from avrec.cli import carla, drive, evaluate, map, reconstruct, render, scene, v
 from avrec.cli.console import debugging, say
 from avrec.errors import AvrecError
 
-__all__ = ["main"]
+__all__ = ["run"]
 
 # In the order a newcomer meets them; a group holds its own verbs.
 _VERBS: dict[str, Callable[..., None] | dict[str, Callable[..., None]]] = {
@@ -40,16 +40,19 @@ _GROUPS = {
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str]) -> int:
     """Run one verb.
 
     Args:
-        arguments: what follows ``avrec`` on the command line; None takes the process's own.
+        arguments: what follows ``avrec`` on the command line.
 
     Returns:
-        The exit code: 0 done, 1 a bug in avrec, 2 a mistake the user can fix, 130 stopped with Ctrl-C.
+        The exit code, as :func:`avrec.cli.main` has it.
+
+    Raises:
+        KeyboardInterrupt: the process was told to stop.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(arguments)
     if not words:
         _show_overview()
         return 0
@@ -69,8 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `avrec ... | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        return _complain("Stopped.", 130)
     except AvrecError as error:
         return _complain(str(error), 2)
     except MemoryError:

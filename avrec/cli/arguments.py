@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from avrec.errors import AvrecError, OutputError
 
+if TYPE_CHECKING:
+    from avrec.geometry import Offset
+
 __all__ = [
+    "ON_THE_PATH",
+    "Beside",
+    "BesideTheCar",
     "CameraName",
     "ConsumerNames",
     "Count",
@@ -58,8 +65,40 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 """A switch that is off unless given; a plain ``bool`` gets its ``--no-`` form too."""
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Where to look from, seen from where the car went."""
+
+    shift_left: float = 0.0
+    """metres to the left of where the car went."""
+    shift_up: float = 0.0
+    """metres above."""
+    shift_forward: float = 0.0
+    """metres ahead."""
+    yaw: float = 0.0
+    """degrees, positive turns the nose left."""
+    pitch: float = 0.0
+    """degrees, positive dips the nose."""
+    roll: float = 0.0
+    """degrees, positive drops the right side."""
+
+    def offset(self) -> Offset:
+        """The same for the library.
+
+        Raises:
+            AvrecError: a number is not finite.
+        """
+        from avrec.geometry import Offset
+
+        return Offset(self.shift_left, self.shift_up, self.shift_forward, self.yaw, self.pitch, self.roll)
+
+
+BesideTheCar = Annotated[Beside, tyro.conf.arg(name="")]
+ON_THE_PATH = Beside()
+
+
 def parse_names(text: str | None, option: str) -> list[str] | None:
-    """Split ``"a,b"``; None stays None.
+    """Split ``"a,b"``, each name once; None stays None.
 
     Raises:
         AvrecError: nothing between the commas.
@@ -71,7 +110,7 @@ def parse_names(text: str | None, option: str) -> list[str] | None:
         raise AvrecError(
             f"{option} has an empty name in '{text}'. Write names with commas between: {option} left,right"
         )
-    return names
+    return list(dict.fromkeys(names))
 
 
 def parse_numbers(text: str | None, option: str) -> tuple[float, ...]:

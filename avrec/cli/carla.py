@@ -6,7 +6,17 @@ import os
 from contextlib import ExitStack
 from typing import Literal
 
-from avrec.cli.arguments import Flag, MapPath, OptionalFolder, OptionalName, OptionalNames, ScenePath, parse_names
+from avrec.cli.arguments import (
+    ON_THE_PATH,
+    BesideTheCar,
+    Flag,
+    MapPath,
+    OptionalFolder,
+    OptionalName,
+    OptionalNames,
+    ScenePath,
+    parse_names,
+)
 from avrec.cli.console import print_json, reporting, say
 from avrec.errors import AvrecError, require
 
@@ -51,12 +61,7 @@ def replay(
     host: OptionalName = None,
     port: int = 2000,
     camera: OptionalNames = None,
-    shift_left: float = 0.0,
-    shift_up: float = 0.0,
-    shift_forward: float = 0.0,
-    yaw: float = 0.0,
-    pitch: float = 0.0,
-    roll: float = 0.0,
+    beside: BesideTheCar = ON_THE_PATH,
     lidar: OptionalName = None,
     recorded_times: Flag = False,
     step: float = 0.05,
@@ -76,12 +81,7 @@ def replay(
         host: of a CARLA server; without it an embedded world is started, and ended with the replay.
         port: of that server.
         camera: recorded cameras to look through, with commas between; none unless given.
-        shift_left: metres to the left of where the car went.
-        shift_up: metres above.
-        shift_forward: metres ahead.
-        yaw: degrees, positive turns the nose left.
-        pitch: degrees, positive dips the nose.
-        roll: degrees, positive drops the right side.
+        beside: where the cameras look from.
         lidar: a lidar on the roof, e.g. VLP-32C.
         recorded_times: take pictures at the times of the recorded ones, not at every step.
         step: seconds between the simulator's steps.
@@ -92,7 +92,6 @@ def replay(
         json: print what happened as JSON.
     """
     import carla_bridge
-    from avrec.geometry import Offset
     from avrec.scene import Scene
     from carla_bridge.replay import ReplaySession
     from carla_bridge.replay.save import Take, play
@@ -103,7 +102,7 @@ def replay(
         raise AvrecError("--save has nothing to write. Add --camera NAME or --lidar MODEL.")
     take = Take(
         cameras=names,
-        offset=Offset(shift_left, shift_up, shift_forward, yaw, pitch, roll),
+        offset=beside.offset(),
         lidar=lidar,
         driver=None if take_over == "none" else take_over,
         after_s=after,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from avrec.cli.arguments import (
+    ON_THE_PATH,
+    BesideTheCar,
     CameraName,
     Count,
     Flag,
@@ -24,12 +26,7 @@ def render(
     output: OutputPath,
     camera: CameraName = None,
     frames: FrameRange = None,
-    shift_left: float = 0.0,
-    shift_up: float = 0.0,
-    shift_forward: float = 0.0,
-    yaw: float = 0.0,
-    pitch: float = 0.0,
-    roll: float = 0.0,
+    beside: BesideTheCar = ON_THE_PATH,
     rolling_shutter: bool = True,
     width: Count = None,
     height: Count = None,
@@ -48,12 +45,7 @@ def render(
         output: folder to make.
         camera: which camera; the scene's first one unless given.
         frames: only these of the camera's recorded frames, e.g. 0:40.
-        shift_left: metres to the left of where the car went.
-        shift_up: metres above.
-        shift_forward: metres ahead.
-        yaw: degrees, positive turns the nose left.
-        pitch: degrees, positive dips the nose.
-        roll: degrees, positive drops the right side.
+        beside: where to look from.
         rolling_shutter: expose the lines one after the other as the camera does.
         width: pixels; the recorded width unless given.
         height: pixels; the recorded height unless given.
@@ -62,7 +54,6 @@ def render(
         overwrite: replace a folder that an earlier render wrote.
         json: print what was written as JSON.
     """
-    from avrec.geometry import Offset
     from avrec.rendering import render_sequence
     from avrec.scene import Scene
 
@@ -77,7 +68,7 @@ def render(
             output,
             name,
             times_us=None if times is None or chosen is None else [int(time) for time in times[chosen]],
-            offset=Offset(shift_left, shift_up, shift_forward, yaw, pitch, roll),
+            offset=beside.offset(),
             rolling_shutter=rolling_shutter,
             width=width,
             height=height,

@@ -21,11 +21,12 @@ from avrec.drive import Drive, Frame
 from avrec.evaluation import Evaluation
 from avrec.evaluation.evaluate import held_out_frames, recorded_at, score_of, shot_of
 from avrec.evaluation.sheet import error_picture
+from avrec.files import fresh_folder
 from avrec.geometry import Offset
 from avrec.progress import NO_PROGRESS, Progress
 from avrec.raster import Backend
 from avrec.rendering import Shot
-from avrec.rendering.files import fresh_folder, write_bytes, write_png
+from avrec.rendering.files import write_bytes, write_png
 from avrec.scene import Scene
 
 __all__ = ["Curated", "check", "curate"]

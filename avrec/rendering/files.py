@@ -1,11 +1,7 @@
-"""Pictures, videos and folders on disk: written whole or not at all."""
+"""Pictures and videos on disk: written whole or not at all."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -13,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import OutputError
+from avrec.files import replacing
 
-__all__ = ["VideoFile", "colourise", "depth_to_png", "fresh_folder", "write_bytes", "write_png"]
+__all__ = ["VideoFile", "colourise", "depth_to_png", "write_bytes", "write_png"]
 
 UInt8 = NDArray[np.uint8]
 
@@ -22,60 +19,18 @@ DEPTH_UNITS_PER_M = 100.0
 """A depth PNG counts centimetres: 16 bits reach 655.34 m; 0 says "nothing there", 65535 "farther than that"."""
 
 
-@contextmanager
-def fresh_folder(out: Path, *, overwrite: bool, marker: str) -> Iterator[Path]:
-    """A temporary sibling of ``out`` to write into; it takes the name ``out`` when the block ends without an error.
-
-    Args:
-        out: the folder to make.
-        overwrite: replace an existing folder, but only one that holds ``marker``.
-        marker: name of the file by which a folder of ours is known.
-
-    Raises:
-        OutputError: ``out`` holds something already, or the disk refuses.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not overwrite:
-            raise OutputError(f"{out} exists already. Choose another name or ask for it to be overwritten.")
-        if not (out / marker).is_file():
-            raise OutputError(f"{out} was not written by avrec (it has no {marker}). Choose another name.")
-    out = out.absolute()
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        yield partial
-        old = out.with_name(f".{out.name}.old-{os.getpid()}")
-        if out.exists():
-            out.rename(old)
-        try:
-            partial.rename(out)
-        except OSError:
-            if old.exists():
-                old.rename(out)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(f"Cannot write {out}: {error}. Check the free space and the permissions.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file through a temporary sibling.
+    """Write a file whole or not at all, in a folder that is made if need be; a file that is there is replaced.
 
     Raises:
         OutputError: the disk refuses.
     """
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OutputError(f"Cannot write {path}: {error}. Check the free space and the permissions.") from error
+    with replacing(path, overwrite=True, durable=False) as file:
+        file.write(content)
 
 
 def write_png(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None:

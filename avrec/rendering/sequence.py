@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import AvrecError, OutputError
+from avrec.files import fresh_folder
 from avrec.geometry import Offset
 from avrec.progress import NO_PROGRESS, Progress
 from avrec.raster import SCENE_SETTINGS, Backend, RasterSettings
-from avrec.rendering.files import VideoFile, colourise, depth_to_png, fresh_folder, write_bytes, write_png
+from avrec.rendering.files import VideoFile, colourise, depth_to_png, write_bytes, write_png
 from avrec.rendering.shot import Shot, check_outputs, render
 from avrec.rendering.view import sensor_named
 from avrec.scene.scene import Scene

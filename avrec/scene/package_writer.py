@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import secrets
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
+from typing import IO
 
 from avrec.errors import OutputError
+from avrec.files import partial_folder, replacing
 
 __all__ = ["Buffer", "MemberDigest", "MemberStream", "PackageWriter"]
 
@@ -97,29 +97,27 @@ class PackageWriter:
     def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
         self.path = Path(path)
         self.digests: dict[str, MemberDigest] = {}
-        self._overwrite = overwrite
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")
+        self._replacing: AbstractContextManager[IO[bytes]] = replacing(self.path, overwrite=overwrite)
         self._entries: list[_Entry] = []
         self._position = 0
-        self._file: io.BufferedRandom | None = None
+        self._file: IO[bytes] | None = None
 
     def __enter__(self) -> PackageWriter:
-        self._refuse_existing()
         if not self.path.parent.is_dir():
             raise OutputError(f"Cannot write {self.path}: its folder does not exist; create it first.")
-        with self._saying_so():
-            self._file = open(self._temporary, "x+b")
+        self._file = self._replacing.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
+        if kind is None:
+            try:
                 self._finish()
-        finally:
-            with self._saying_so():
-                self._discard()
+            except BaseException as failure:
+                self._replacing.__exit__(type(failure), failure, failure.__traceback__)
+                raise
+        self._replacing.__exit__(kind, error, trace)
 
     @contextmanager
     def member(self, name: str) -> Iterator[MemberStream]:
@@ -157,25 +155,21 @@ class PackageWriter:
         """Add a member that a library can only write to a file of its own.
 
         Args:
-            name: path inside the package; the temporary file has the same suffix.
+            name: path inside the package; the temporary file has the same one.
             build: writes the file at the path it is given.
 
         Raises:
             OutputError: the disk is full, or the package grows past 4 GiB.
         """
-        suffix = PurePosixPath(name).suffix
-        path = self.path.with_name(f".{self.path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial{suffix}")
-        try:
+        with self._saying_so(), partial_folder(self.path) as folder:
+            path = folder / PurePosixPath(name).name
             try:
-                with self._saying_so():
-                    build(path)
+                build(path)
             except (RuntimeError, OutputError) as error:  # OpenUSD's way to say that it cannot write, and ours
                 raise self._cannot_write(f"its member {name} could not be made") from error
-            with self._saying_so(), open(path, "rb") as source, self.member(name) as stream:
+            with open(path, "rb") as source, self.member(name) as stream:
                 while piece := source.read(_CHUNK):
                     stream.write(piece)
-        finally:
-            path.unlink(missing_ok=True)
 
     def _write(self, data: Buffer) -> None:
         if self._position + len(data) > _MAX_OFFSET:
@@ -193,31 +187,8 @@ class PackageWriter:
             self._write(_central_header(entry))
         count, size = len(self._entries), self._position - start
         self._write(_END.pack(b"PK\x05\x06", 0, 0, count, count, size, start, 0))
-        with self._saying_so():
-            file = self._open_file()
-            file.flush()
-            os.fsync(file.fileno())  # a rename must not outlive a power cut that the data did not
-            file.close()
-        self._refuse_existing()
-        with self._saying_so():
-            os.replace(self._temporary, self.path)
 
-    def _discard(self) -> None:
-        """Close and remove the temporary file, where it still exists; a second failure on a full disk is no news."""
-        if self._file is not None:
-            try:
-                self._file.close()
-            except OSError:
-                self._file.raw.close()
-            self._temporary.unlink(missing_ok=True)
-
-    def _refuse_existing(self) -> None:
-        if self.path.is_dir():
-            raise OutputError(f"Cannot write {self.path}: it is a folder; give a file name ending in .usdz.")
-        if self.path.exists() and not self._overwrite:
-            raise OutputError(f"{self.path} exists already; choose another name or ask to overwrite it.")
-
-    def _open_file(self) -> io.BufferedRandom:
+    def _open_file(self) -> IO[bytes]:
         if self._file is None:
             raise OutputError(f"{self.path} is not open for writing; use the package writer in a with block.")
         return self._file

@@ -5,9 +5,6 @@ Values are post-activation: opacities 0..1, scales in metres, unit quaternions.
 
 from __future__ import annotations
 
-import os
-import secrets
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -15,13 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from avrec.errors import OutputError
+from avrec.files import replacing_path
 from avrec.gaussians import Gaussians
 from avrec.scene.stacked import Stacked, stacked
 
-__all__ = ["PARTICLE_FIELD_PRIM", "particlefield_layer", "write_particlefield"]
+__all__ = ["PARTICLE_FIELD_PRIM", "build_particlefield", "write_particlefield"]
 
 PARTICLE_FIELD_PRIM = "/World/Gaussians/gaussians"
 """Where the splat lies, as 3DGRUT's exporter has it."""
+
+Extent = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 _ROWS = 1 << 16
 _HALF_MAX = float(np.finfo(np.float16).max)
@@ -37,7 +37,7 @@ def write_particlefield(
     half: bool = False,
     sorting: Literal["zDepth", "cameraDistance", "rayHitDistance"] = "zDepth",
     overwrite: bool = False,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> Extent:
     """Write a stage with one splat at :data:`PARTICLE_FIELD_PRIM`, z up, metres.
 
     Args:
@@ -54,16 +54,34 @@ def write_particlefield(
     Raises:
         OutputError: another suffix, the file exists, or it cannot be written.
     """
-    from pxr import Sdf, Tf, Usd, UsdGeom, UsdVol
-
     target = Path(path)
     if target.suffix not in (".usda", ".usdc", ".usd"):
         raise OutputError(f"A particle field is written as .usda, .usdc or .usd, found {target.name!r}; rename it.")
-    if not target.parent.is_dir():  # OpenUSD would make one
+    if not target.parent.is_dir():
         raise OutputError(f"Cannot write {target}: its folder does not exist; create it first.")
-    if target.is_dir() or (target.exists() and not overwrite):
-        raise OutputError(f"{target} exists already; choose another name or ask to overwrite it.")
-    layer = Sdf.Layer.CreateAnonymous(target.suffix)
+    with replacing_path(target, overwrite=overwrite) as partial:
+        try:
+            return build_particlefield(partial, gaussians, center=center, half=half, sorting=sorting)
+        except RuntimeError as error:  # OpenUSD's own; its text is about its own source
+            raise OutputError(f"Cannot write {target}; check that its folder has space left.") from error
+
+
+def build_particlefield(
+    path: Path,
+    gaussians: Gaussians | Stacked,
+    *,
+    center: ArrayLike = (0.0, 0.0, 0.0),
+    half: bool = False,
+    sorting: Literal["zDepth", "cameraDistance", "rayHitDistance"] = "zDepth",
+) -> Extent:
+    """As :func:`write_particlefield`, straight to a file that is part of something larger.
+
+    Raises:
+        RuntimeError: it cannot be written.
+    """
+    from pxr import Sdf, Usd, UsdGeom, UsdVol
+
+    layer = Sdf.Layer.CreateAnonymous(path.suffix)
     stage = Usd.Stage.Open(layer)
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, 1.0)
@@ -73,41 +91,12 @@ def write_particlefield(
     extent = _fill(splat, stacked(gaussians), np.asarray(center, np.float64), half)
     splat.CreateSortingModeHintAttr(sorting)
     splat.CreateProjectionModeHintAttr("perspective")
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.{secrets.token_hex(4)}.partial{target.suffix}")
-    try:
-        try:
-            written = layer.Export(str(temporary))
-        except Tf.ErrorException:  # its text is about OpenUSD's own source
-            written = False
-        if not written:
-            raise OutputError(f"Cannot write {target}; check that its folder exists and has space left.")
-        if target.exists() and not overwrite:
-            raise OutputError(f"{target} exists already; choose another name or ask to overwrite it.")
-        os.replace(temporary, target)
-    except OSError as error:
-        raise OutputError(f"Cannot write {target}: {error.strerror or error}; choose another place.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    if not layer.Export(str(path)):
+        raise RuntimeError(f"OpenUSD did not write {path.name}")
     return extent
 
 
-def particlefield_layer(
-    gaussians: Gaussians, *, center: ArrayLike = (0.0, 0.0, 0.0), half: bool = False, text: bool = False
-) -> bytes:
-    """The layer of :func:`write_particlefield` as bytes of a usdc file, or of a usda file with ``text``.
-
-    Raises:
-        OutputError: no space for a temporary copy.
-    """
-    with tempfile.TemporaryDirectory(prefix="avrec-") as folder:
-        path = Path(folder) / ("layer.usda" if text else "layer.usdc")
-        write_particlefield(path, gaussians, center=center, half=half)
-        return path.read_bytes()
-
-
-def _fill(
-    splat: object, gaussians: Stacked, center: NDArray[np.float64], half: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _fill(splat: object, gaussians: Stacked, center: NDArray[np.float64], half: bool) -> Extent:
     """Give the prim its attributes and extent, one array at a time."""
     from pxr import Vt
 

@@ -22,7 +22,7 @@ from avrec.scene.mesh_layer import build_mesh_layer
 from avrec.scene.nre_checkpoint import write_nre_checkpoint
 from avrec.scene.nurec import volume_center, write_nurec
 from avrec.scene.package_writer import PackageWriter
-from avrec.scene.particlefield import write_particlefield
+from avrec.scene.particlefield import build_particlefield
 from avrec.scene.records import data_info, datasource_summary, metadata_yaml, pose_record
 from avrec.scene.rig_json import PLACEHOLDER_ANCHOR, rig_trajectories
 from avrec.scene.scene import Scene
@@ -101,7 +101,7 @@ def _add_usd(package: PackageWriter, scene: Scene, world: Stacked, center: Float
     package.add(ROOT_LAYER, root_layer(mesh=layers.get("mesh"), ground=layers.get("ground")).encode("ascii"))
     low, high = write_nurec(package, NUREC_VOLUME, world, center)
     package.add(VOLUME_LAYER, volume_layer(NUREC_VOLUME, low, high).encode("ascii"))
-    package.add_built(PARTICLE_FIELD_LAYER, lambda file: write_particlefield(file, world, center=center, half=True))
+    package.add_built(PARTICLE_FIELD_LAYER, lambda file: build_particlefield(file, world, center=center, half=True))
     for name, mesh in given.items():
         collision = name == "mesh" or "mesh" not in given
         build = partial(build_mesh_layer, mesh=mesh, center=center, name=name, collision=collision)

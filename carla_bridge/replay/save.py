@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from avrec.files import fresh_folder
 from avrec.geometry import Offset
 from avrec.progress import NO_PROGRESS, Progress
-from avrec.rendering.files import fresh_folder, write_bytes, write_png
+from avrec.rendering.files import write_bytes, write_png
 from carla_bridge.replay.measurements import Image, LidarMeasurement
 from carla_bridge.replay.player import matrix_of
 from carla_bridge.replay.session import ReplaySession

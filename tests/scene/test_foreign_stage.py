@@ -19,7 +19,7 @@ from avrec.errors import DataError, OutputError
 from avrec.gaussians import Gaussians
 from avrec.scene.foreign import import_gaussians, read_particlefield
 from avrec.scene.foreign.child import load_array, run_child
-from avrec.scene.particlefield import PARTICLE_FIELD_PRIM, particlefield_layer, write_particlefield
+from avrec.scene.particlefield import PARTICLE_FIELD_PRIM, write_particlefield
 from tests.scene.scenes import random_cloud
 
 
@@ -88,11 +88,13 @@ def test_there_and_back(tmp_path_factory: pytest.TempPathFactory, seed: int, n: 
 
 def test_half_precision_and_a_wrong_ending(tmp_path: Path) -> None:
     cloud = usual_cloud(1, 40, 1)
-    (tmp_path / "no ending").write_bytes(particlefield_layer(cloud, half=True))
+    for name in ("a.usdc", "b.usdc", "c.usda"):
+        write_particlefield(tmp_path / name, cloud, half=True)
+    (tmp_path / "a.usdc").rename(tmp_path / "no ending")
     back = import_gaussians(tmp_path / "no ending").gaussians
     np.testing.assert_allclose(back.packed, cloud.packed, rtol=2e-3, atol=2e-3)
-    assert particlefield_layer(cloud, text=True).startswith(b"#usda")
-    assert particlefield_layer(cloud) == particlefield_layer(cloud)
+    assert (tmp_path / "c.usda").read_bytes().startswith(b"#usda")
+    assert (tmp_path / "b.usdc").read_bytes() == (tmp_path / "no ending").read_bytes()
 
 
 def foreign(path: Path, count: int = 3, **changed: Any) -> Usd.Stage:

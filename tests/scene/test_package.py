@@ -234,7 +234,7 @@ def test_a_disk_that_fills_at_the_last_moment(tmp_path: Path, monkeypatch: pytes
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(package_writer.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OutputError, match="No space left on device"):
         make_scene().save(tmp_path / "a.usdz")
     assert not list(tmp_path.iterdir())

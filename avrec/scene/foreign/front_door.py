@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import DataError, OutputError
-from avrec.files import open_to_read, replacing
+from avrec.files import open_to_read, partial_folder, replacing
 from avrec.gaussians import Gaussians
 from avrec.scene.foreign.cleaning import Notes
 from avrec.scene.foreign.compact import COMPACT_MAGIC, read_compact, write_compact
@@ -28,7 +27,7 @@ from avrec.scene.json_text import MAX_JSON_BYTES, load_json
 from avrec.scene.nurec import write_nurec
 from avrec.scene.package_reader import PackageReader
 from avrec.scene.package_writer import PackageWriter
-from avrec.scene.particlefield import particlefield_layer, write_particlefield
+from avrec.scene.particlefield import build_particlefield, write_particlefield
 from avrec.scene.usd_layers import PARTICLE_FIELD_LAYER, ROOT_LAYER, VOLUME_LAYER, root_layer, volume_layer
 
 __all__ = ["EXPORT_FORMATS", "export_gaussians", "import_gaussians"]
@@ -128,11 +127,8 @@ def _write_nurec(gaussians: Gaussians, target: Path, overwrite: bool) -> None:
     if target.suffix == ".usdz":
         _write_nurec_package(gaussians, target, center, overwrite)
         return
-    with (
-        tempfile.TemporaryDirectory(prefix="avrec-") as folder,
-        replacing(target, overwrite=overwrite) as file,
-    ):
-        package = Path(folder) / "volume.usdz"
+    with replacing(target, overwrite=overwrite) as file, partial_folder(target) as folder:
+        package = folder / "volume.usdz"
         _write_nurec_package(gaussians, package, center, False)
         with PackageReader(package) as reader:
             member = reader.find(_VOLUME)
@@ -148,7 +144,7 @@ def _write_nurec_package(gaussians: Gaussians, target: Path, center: Any, overwr
         package.add(ROOT_LAYER, root_layer().encode("ascii"))
         low, high = write_nurec(package, _VOLUME, gaussians, center)
         package.add(VOLUME_LAYER, volume_layer(_VOLUME, low, high).encode("ascii"))
-        package.add(PARTICLE_FIELD_LAYER, particlefield_layer(gaussians, half=True))
+        package.add_built(PARTICLE_FIELD_LAYER, lambda path: build_particlefield(path, gaussians, half=True))
 
 
 def _package(source: Path) -> ImportedCloud:
