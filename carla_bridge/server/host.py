@@ -52,7 +52,9 @@ class Host:
 
     Attributes:
         road_map: the map that is loaded; ``maps`` by name those that can be.
-        traffic_managers: port to address.
+        traffic_managers: port to address, and the client in which it runs.
+        clients: connections; ``caller`` is the one whose call is served.
+        unfinished: bytes of requests that have not ended yet, of all clients.
         uploaded: the map that a client sent last.
         recordings: folder of recordings; clients give only names.
         recorder, replayer: at work, if any.
@@ -67,9 +69,11 @@ class Host:
     streams: Streams = field(default_factory=Streams)
     settings: EpisodeSettings = field(default_factory=EpisodeSettings)
     weather: list[float] = field(default_factory=lambda: list(NEUTRAL_WEATHER))
-    traffic_managers: dict[int, tuple[str, int]] = field(default_factory=dict)
+    traffic_managers: dict[int, tuple[str, int, Any]] = field(default_factory=dict)
     unknown_calls: Counter[str] = field(default_factory=Counter)
     clients: set[Any] = field(default_factory=set)
+    caller: Any = None
+    unfinished: int = 0
     methods: Mapping[str, Method] = field(default_factory=lambda: METHODS)
     episode: int = 0
     uploaded: RoadMap | None = None
@@ -84,9 +88,18 @@ class Host:
         self.numbers = {name: number for number, name in enumerate(self.blueprints, start=1)}
         self.maps.setdefault(self.road_map.name, self.road_map)
         self._next_id = 1
+        self._told: set[str] = set()
         self._next_stream = WORLD_STREAM + 1
         self.streams.open(WORLD_STREAM)
         self._begin(self.road_map)
+
+    def left(self, client: Any) -> None:
+        """A client is gone, and with it the Traffic Managers that ran in it: nobody shall look for them there."""
+        self.clients.discard(client)
+        if self.caller is client:
+            self.caller = None
+        for port in [port for port, manager in self.traffic_managers.items() if manager[2] is client]:
+            del self.traffic_managers[port]
 
     def load(self, road_map: RoadMap, *, reset_settings: bool) -> None:
         """Begin a new episode on a map; all actors go."""
@@ -147,6 +160,12 @@ class Host:
         self.rack.step(dt, no_rendering=self.settings.no_rendering)
         return self.world.frame
 
+    def warn_once(self, about: str, text: str) -> None:
+        """Say in the log, the first time, that something a client wants has no effect here."""
+        if about not in self._told:
+            self._told.add(about)
+            log.warning("%s", text)
+
     def _record(self, recorder: Recorder) -> None:
         try:
             recorder.step()
@@ -171,7 +190,7 @@ class Host:
             stream = self._next_stream
             self._next_stream += 1
             try:
-                self.rack.add(actor, stream)
+                self.rack.add(actor, stream, blueprint.defaults)
             except ValueError:
                 self.world.destroy(actor.id)
                 raise

@@ -8,6 +8,7 @@ from enum import Enum
 
 from carla_bridge.world.physics import VehiclePhysics
 from carla_bridge.world.pose import ORIGIN, Pose, Vector
+from carla_bridge.world.spring_arm import SpringArm
 
 __all__ = ["Actor", "ActorError", "ActorSpec", "Kind", "SpawnError"]
 
@@ -71,6 +72,10 @@ class Actor:
         slot: place in the fleet, vehicles only.
         physics_on: moved by the simulation rather than only by the client.
         lights: bits of lamps that are on, vehicles only.
+        doors: bits of doors that are open, in the order of CARLA's door numbers, vehicles only.
+        wheels_deg: angles that a client gave the wheels of a vehicle without physics, degrees to the right, by number.
+        mass_kg: as it is now; a client may change a vehicle's.
+        arm: what holds it to its parent, ``None`` for a rigid mount.
     """
 
     id: int
@@ -85,6 +90,10 @@ class Actor:
     collides: bool = True
     dead: bool = False
     lights: int = 0
+    doors: int = 0
+    wheels_deg: dict[int, float] = field(default_factory=dict)
+    mass_kg: float = 0.0
+    arm: SpringArm | None = None
 
     @property
     def kind(self) -> Kind:

@@ -53,7 +53,8 @@ class Bumper:
             return []
         boxes: dict[int, Box] = {}
         for index in sorted({place for pair in near for place in pair}):
-            boxes[index] = box_of(self.solid[index].spec, motion[self.solid[index].row], _movable(self.solid[index]))
+            body = self.solid[index]
+            boxes[index] = box_of(body.spec, motion[body.row], _movable(body), body.mass_kg)
         totals: dict[tuple[int, int], tuple[float, float]] = {}
         for _ in range(ROUNDS):
             moved = False
@@ -94,13 +95,13 @@ def overlaps(spec: ActorSpec, pose: Pose, actors: Mapping[int, Actor], motion: F
     return 0
 
 
-def box_of(spec: ActorSpec, row: Float64, movable: bool) -> Box:
-    """The box of a body with a row float64 [15] of motion."""
+def box_of(spec: ActorSpec, row: Float64, movable: bool, mass_kg: float | None = None) -> Box:
+    """The box of a body with a row float64 [15] of motion; its mass is the blueprint's unless it is given."""
     x, y, z, _, _, yaw, vx, vy, _, _, _, turn = row[:12].tolist()
     cx, cy, cz = spec.box_center
     c, s = cos(yaw), sin(yaw)
     dx, dy = c * cx - s * cy, s * cx + c * cy
-    mass = max(spec.mass_kg, 1.0)
+    mass = max(spec.mass_kg if mass_kg is None else mass_kg, 1.0)
     inertia = mass * (spec.half[0] ** 2 + spec.half[1] ** 2) / 3
     # People are pushed along, not spun.
     spins = movable and spec.kind is Kind.VEHICLE

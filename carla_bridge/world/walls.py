@@ -165,7 +165,7 @@ class WallBumper:
             motion[row, 6:8] -= (1.0 - RUB) * along
             motion[row, 11] *= 0.5
             self._slide(motion[row], normal, moved, index, mine)
-            mass = self.movers[index].spec.mass_kg
+            mass = self.movers[index].mass_kg
             x, y = (-(1.0 + RESTITUTION) * speed * mass * normal).tolist()
             found.append(Collision(self.movers[index].id, NOBODY, (x, y, 0.0)))
         return found

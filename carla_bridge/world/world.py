@@ -6,7 +6,7 @@ Same actors, same calls in the same order, same steps: same bits. Time only pass
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil
+from math import ceil, inf
 
 import numpy as np
 
@@ -16,10 +16,11 @@ from carla_bridge.world.bumping import Bumper, Collision, overlaps
 from carla_bridge.world.fleet import Fleet
 from carla_bridge.world.friction import FrictionArea, friction_areas, set_friction
 from carla_bridge.world.motion import COLUMNS, POSE, SPIN, VELOCITY, Float64
-from carla_bridge.world.physics import VehicleControl
+from carla_bridge.world.physics import VehicleControl, VehiclePhysics
 from carla_bridge.world.pose import ORIGIN, Pose, Vector, compose
 from carla_bridge.world.road_map import RoadMap
 from carla_bridge.world.signals import Signals
+from carla_bridge.world.spring_arm import Sight, SpringArm, follow
 from carla_bridge.world.vehicle_step import step_vehicles
 from carla_bridge.world.walking import Gait, walk
 from carla_bridge.world.walls import WallBumper
@@ -47,6 +48,7 @@ class World:
         frame, time_s: of the last step.
         gravity: m/s².
         next_id: of the next actor.
+        sight: how far one sees, for attachments on spring arms.
     """
 
     def __init__(self, road_map: RoadMap, first_id: int = 1) -> None:
@@ -67,6 +69,7 @@ class World:
         self._bumper: Bumper | None = None
         self._wall_bumper: WallBumper | None = None
         self._attached: list[Actor] = []
+        self.sight: Sight = _clear
         self._areas: tuple[FrictionArea, ...] = ()
         self.signals = Signals(road_map.graph)
 
@@ -81,7 +84,7 @@ class World:
             raise SpawnError(f"The world holds {MAX_ACTORS} actors already; destroy some first")
         mother = self.actor(parent) if parent else None
         place = compose(self.pose(mother), pose) if mother else pose
-        actor = Actor(self.next_id, spec, len(self._rows), parent, pose if mother else ORIGIN)
+        actor = Actor(self.next_id, spec, len(self._rows), parent, pose if mother else ORIGIN, mass_kg=spec.mass_kg)
         if check and actor.solid and (found := overlaps(spec, place, self.actors, self.motion)):
             raise SpawnError(
                 f"Spawn failed because of collision at spawn position with actor {found} "
@@ -174,7 +177,34 @@ class World:
         if actor.slot >= 0:
             self.fleet.grip[actor.slot] = 0.0
         for child in actor.children:
-            self._carry(self.actors[child])
+            self._carry(self.actors[child], 0.0)
+
+    def hold(self, actor: Actor, arm: SpringArm) -> None:
+        """Attach an actor by a spring arm instead of rigidly."""
+        actor.arm = arm
+        self._carry(actor, 0.0)
+
+    def set_physics(self, actor: Actor, physics: VehiclePhysics) -> None:
+        """Give a vehicle another data sheet."""
+        self.fleet.set_physics(actor.slot, physics, actor.spec.half)
+        actor.mass_kg = max(physics.mass_kg, 1.0)
+        self._bumper = self._wall_bumper = None
+
+    def kick(self, actor: Actor, impulse: Vector, turn: float = 0.0) -> None:
+        """Change a vehicle's motion at once: N s in the world, and N m s about the vertical."""
+        x, y, z = impulse
+        self.motion[actor.row, VELOCITY] += np.array([x, y, z]) / actor.mass_kg
+        self.motion[actor.row, 11] += turn / float(self.fleet.p["yaw_inertia"][actor.slot])
+        if z > 0.0:
+            self.fleet.grip[actor.slot] = 0.0  # thrown up, it no longer sticks to the road
+
+    def push(self, actor: Actor, force: Vector, torque: float = 0.0) -> None:
+        """Push a vehicle during the next step: N in the world, and N m about the vertical."""
+        slot = actor.slot
+        self.fleet.push[:, slot] += (*force, torque)
+        self.fleet.pushed = True
+        if self.fleet.push[2, slot] > self.gravity * actor.mass_kg:
+            self.fleet.grip[slot] = 0.0
 
     def set_collides(self, actor: Actor, collides: bool) -> None:
         """Whether others bump into it."""
@@ -224,7 +254,7 @@ class World:
             self.collisions += self._wall_bumper.resolve(self.motion, start)
         self.motion[:, 12:15] = (self.motion[:, VELOCITY] - before) / dt
         for actor in self._attached:
-            self._carry(actor)
+            self._carry(actor, dt)
         self.signals.step(dt, self)
         self.frame += 1
         self.time_s += dt
@@ -238,15 +268,22 @@ class World:
         throttle, steer, brake, reverse = controller.step(vx * c + vy * s, ax * c + ay * s, lock, dt)
         self.fleet.set_control(actor.slot, VehicleControl(throttle, steer, brake, reverse=reverse))
 
-    def _carry(self, actor: Actor) -> None:
+    def _carry(self, actor: Actor, dt: float) -> None:
         """Put an attached actor where its parent took it."""
         parent = self.actors[actor.parent]
         row = self.motion[actor.row]
-        row[POSE] = compose(self.pose(parent), actor.mount)
+        if actor.arm is None:
+            row[POSE] = compose(self.pose(parent), actor.mount)
+        else:
+            ignored = frozenset({parent.id, *parent.children})
+            pivot = parent.spec.box_center[2]
+            row[POSE] = follow(
+                actor.arm, self.pose(parent), pivot, actor.mount, dt, lambda a, b: self.sight(a, b, ignored)
+            )
         row[6:] = self.motion[parent.row, 6:]
         row[SPIN] = self.motion[parent.row, SPIN]
         for child in actor.children:
-            self._carry(self.actors[child])
+            self._carry(self.actors[child], dt)
 
     def _changed(self) -> None:
         self.motion = self._motion[: len(self._rows)]
@@ -259,3 +296,8 @@ class World:
         self._attached = [
             actor for actor in self.actors.values() if actor.parent and self.actors[actor.parent].parent == 0
         ]
+
+
+def _clear(start: Vector, end: Vector, ignored: frozenset[int]) -> float:
+    """Nothing is in the way."""
+    return inf

@@ -5,13 +5,11 @@ from __future__ import annotations
 from math import radians
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from carla_bridge.server.rpc.registry import RpcGroup
 from carla_bridge.server.wire.values import Value, axial_in, pose_in, vector_in
 from carla_bridge.world.actor import Actor
 from carla_bridge.world.motion import SPIN, VELOCITY
-from carla_bridge.world.pose import Vector
+from carla_bridge.world.pose import Pose, Vector, compose
 
 if TYPE_CHECKING:
     from carla_bridge.server.host import Host
@@ -39,21 +37,24 @@ def set_actor_transform(host: Host, actor_id: int, transform: Value) -> None:
 @rpc.nothing("set_actor_target_velocity")
 def set_actor_target_velocity(host: Host, actor_id: int, velocity: Value) -> None:
     """Give it a velocity, m/s in the world."""
-    host.world.motion[host.world.actor(actor_id).row, VELOCITY] = vector_in(velocity)
+    if (actor := _movable(host, actor_id)) is not None:
+        host.world.motion[actor.row, VELOCITY] = vector_in(velocity)
 
 
 @rpc.nothing("set_actor_target_angular_velocity")
 def set_actor_target_angular_velocity(host: Host, actor_id: int, velocity: Value) -> None:
     """Give it an angular velocity, deg/s."""
-    spin = [radians(each) for each in axial_in(velocity)]
-    host.world.motion[host.world.actor(actor_id).row, SPIN] = spin
+    if (actor := _movable(host, actor_id)) is not None:
+        host.world.motion[actor.row, SPIN] = 0.0, 0.0, radians(_upright(host, axial_in(velocity)))
 
 
 @rpc.nothing("enable_actor_constant_velocity")
 def enable_actor_constant_velocity(host: Host, actor_id: int, velocity: Value) -> None:
     """Hold a velocity in the vehicle's own frame."""
     slot = host.world.vehicle(actor_id).slot
-    forward, left, _ = vector_in(velocity)
+    forward, left, up = vector_in(velocity)
+    if abs(up) > 1e-6:
+        host.warn_once("upward", "Vehicles follow the ground: a constant velocity upwards has no effect.")
     host.world.fleet.cruise[:, slot] = forward, left
     host.world.fleet.cruising[slot] = 1.0
 
@@ -67,42 +68,45 @@ def disable_actor_constant_velocity(host: Host, actor_id: int) -> None:
 @rpc.nothing("add_actor_impulse")
 def add_actor_impulse(host: Host, actor_id: int, impulse: Value) -> None:
     """Change its velocity at once; N s."""
-    _kick(host, host.world.actor(actor_id), vector_in(impulse))
+    if (actor := _movable(host, actor_id)) is not None:
+        host.world.kick(actor, vector_in(impulse))
 
 
 @rpc.nothing("add_actor_impulse_at_location")
 def add_actor_impulse_at_location(host: Host, actor_id: int, impulse: Value, location: Value) -> None:
     """Change its velocity and its turning at once."""
-    actor = host.world.actor(actor_id)
-    push, at = vector_in(impulse), vector_in(location)
-    _kick(host, actor, push)
-    _spin(host, actor, _arm(host, actor, at, push))
+    if (actor := _movable(host, actor_id)) is not None:
+        push = vector_in(impulse)
+        host.world.kick(actor, push, _arm(host, actor, vector_in(location), push))
 
 
 @rpc.nothing("add_actor_angular_impulse")
 def add_actor_angular_impulse(host: Host, actor_id: int, impulse: Value) -> None:
     """Change its turning at once; N m s."""
-    _spin(host, host.world.actor(actor_id), axial_in(impulse)[2])
+    if (actor := _movable(host, actor_id)) is not None:
+        host.world.kick(actor, (0.0, 0.0, 0.0), _upright(host, axial_in(impulse)))
 
 
 @rpc.nothing("add_actor_force")
 def add_actor_force(host: Host, actor_id: int, force: Value) -> None:
     """Push a vehicle during the next step; N."""
-    _push(host, host.world.actor(actor_id), vector_in(force), 0.0)
+    if (actor := _movable(host, actor_id)) is not None:
+        host.world.push(actor, vector_in(force))
 
 
 @rpc.nothing("add_actor_force_at_location")
 def add_actor_force_at_location(host: Host, actor_id: int, force: Value, location: Value) -> None:
     """Push a vehicle at a point during the next step."""
-    actor = host.world.actor(actor_id)
-    push = vector_in(force)
-    _push(host, actor, push, _arm(host, actor, vector_in(location), push))
+    if (actor := _movable(host, actor_id)) is not None:
+        push = vector_in(force)
+        host.world.push(actor, push, _arm(host, actor, vector_in(location), push))
 
 
 @rpc.nothing("add_actor_torque")
 def add_actor_torque(host: Host, actor_id: int, torque: Value) -> None:
     """Turn a vehicle during the next step; N m."""
-    _push(host, host.world.actor(actor_id), (0.0, 0.0, 0.0), axial_in(torque)[2])
+    if (actor := _movable(host, actor_id)) is not None:
+        host.world.push(actor, (0.0, 0.0, 0.0), _upright(host, axial_in(torque)))
 
 
 @rpc.nothing("set_actor_simulate_physics")
@@ -136,30 +140,26 @@ def set_actor_autopilot(host: Host, actor_id: int, on: bool) -> None:
     """The Traffic Manager in the client drives; the server has nothing to do."""
 
 
-def _mass(host: Host, actor: Actor) -> float:
+def _movable(host: Host, actor_id: int) -> Actor | None:
+    """The vehicle that forces move; ``None``, and a warning, for anything else."""
+    actor = host.world.actor(actor_id)
     if actor.slot >= 0:
-        return float(host.world.fleet.p["mass"][actor.slot])
-    return actor.spec.mass_kg
+        return actor
+    host.warn_once(
+        f"forces on {actor.kind.value}",
+        f"Forces, impulses and target velocities move vehicles only; {actor.spec.type_id} does not heed them.",
+    )
+    return None
 
 
-def _kick(host: Host, actor: Actor, impulse: Vector) -> None:
-    mass = _mass(host, actor)
-    if mass > 0.0:
-        host.world.motion[actor.row, VELOCITY] += np.array(impulse) / mass
-
-
-def _spin(host: Host, actor: Actor, impulse: float) -> None:
-    if actor.slot >= 0:
-        host.world.motion[actor.row, 11] += impulse / float(host.world.fleet.p["yaw_inertia"][actor.slot])
-
-
-def _push(host: Host, actor: Actor, force: Vector, torque: float) -> None:
-    if actor.slot >= 0:
-        host.world.fleet.push[:, actor.slot] += (*force, torque)
-        host.world.fleet.pushed = True
+def _upright(host: Host, vector: Vector) -> float:
+    """The part about the vertical of a turn."""
+    if abs(vector[0]) > 1e-6 or abs(vector[1]) > 1e-6:
+        host.warn_once("tilt", "Vehicles follow the ground and do not lean: turns about x and y have no effect.")
+    return vector[2]
 
 
 def _arm(host: Host, actor: Actor, at: Vector, push: Vector) -> float:
-    """Moment about the vertical of a push at a point."""
-    pose = host.world.pose(actor)
-    return (at[0] - pose.x) * push[1] - (at[1] - pose.y) * push[0]
+    """Moment about the vertical through the middle of the box, of a push at a point."""
+    middle = compose(host.world.pose(actor), Pose(*actor.spec.box_center))
+    return (at[0] - middle.x) * push[1] - (at[1] - middle.y) * push[0]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from math import degrees, hypot
+from math import atan, degrees, hypot, tan
 from typing import TYPE_CHECKING, Any
 
-from carla_bridge.server.rpc.registry import RpcGroup
+from carla_bridge.server.rpc.registry import RpcError, RpcGroup
 from carla_bridge.server.wire.values import Value, control_in, numbers_in, physics_in, physics_out
 from carla_bridge.world.ackermann import AckermannController, AckermannGains, AckermannTarget
+from carla_bridge.world.actor import Actor
+from carla_bridge.world.fleet import FRICTION_SCALE
+from carla_bridge.world.physics import VehiclePhysics, Wheel
 
 if TYPE_CHECKING:
     from carla_bridge.server.host import Host
 
-__all__ = ["rpc"]
+__all__ = ["rpc", "steer_angle"]
 
 rpc = RpcGroup()
 
-FRONT_WHEELS = 2
+ALL_DOORS = 6
 
 
 @rpc.nothing("apply_control_to_vehicle")
@@ -68,8 +71,11 @@ def apply_physics_control(host: Host, actor_id: int, physics: Value) -> None:
     wanted = physics_in(physics, host.world.pose(actor))
     if not wanted.wheels:
         raise ValueError("a vehicle needs wheels")
+    before = host.physics_of(actor)
     host.physics[actor.id] = wanted
-    host.world.fleet.set_physics(actor.slot, wanted, actor.spec.half)
+    host.world.set_physics(actor, wanted)
+    if (wanted.center_of_mass[1], wanted.center_of_mass[2]) != before.center_of_mass[1:]:
+        host.warn_once("lean", "Vehicles do not lean here: the height and side of the centre of mass have no effect.")
 
 
 @rpc.value("get_vehicle_light_state")
@@ -91,54 +97,142 @@ def get_vehicle_light_states(host: Host) -> list[list[int]]:
     return [[actor.id, actor.lights] for actor in host.world.actors.values() if actor.slot >= 0]
 
 
-@rpc.nothing("open_vehicle_door", "close_vehicle_door")
-def vehicle_door(host: Host, actor_id: int, door: int) -> None:
-    """Boxes have no doors; the call is accepted for a vehicle."""
-    host.world.vehicle(actor_id)
+@rpc.nothing("open_vehicle_door")
+def open_vehicle_door(host: Host, actor_id: int, door: int) -> None:
+    """Open a door, or all of them."""
+    _move_doors(host, host.world.vehicle(actor_id), door, True)
 
 
-@rpc.nothing("set_wheel_steer_direction", "set_wheel_pitch_angle")
-def set_wheel(host: Host, actor_id: int, wheel: int, angle: float) -> None:
-    """The wheels' looks, not their effect: there are none to see here."""
-    host.world.vehicle(actor_id)
+@rpc.nothing("close_vehicle_door")
+def close_vehicle_door(host: Host, actor_id: int, door: int) -> None:
+    """Close a door, or all of them."""
+    _move_doors(host, host.world.vehicle(actor_id), door, False)
+
+
+def _move_doors(host: Host, actor: Actor, door: int, opened: bool) -> None:
+    number = int(door)
+    if not 0 <= number <= ALL_DOORS:
+        raise ValueError(f"there is no door {number}; doors are 0 to {ALL_DOORS - 1}, and {ALL_DOORS} is all of them")
+    bits = (1 << ALL_DOORS) - 1 if number == ALL_DOORS else 1 << number
+    actor.doors = actor.doors | bits if opened else actor.doors & ~bits
+    host.warn_once("doors", "Doors are kept as open or closed, but neither pictures nor collisions show them.")
+
+
+@rpc.nothing("set_wheel_steer_direction")
+def set_wheel_steer_direction(host: Host, actor_id: int, wheel: int, angle: float) -> None:
+    """Turn a wheel of a vehicle whose physics is off; else its steering does."""
+    actor = host.world.vehicle(actor_id)
+    _wheel(host, actor, wheel)
+    actor.wheels_deg[int(wheel)] = numbers_in([angle], 1)[0]
+    host.warn_once("wheels", "Wheels are not drawn; the angle is told back while the vehicle's physics is off.")
 
 
 @rpc.value("get_wheel_steer_angle")
 def get_wheel_steer_angle(host: Host, actor_id: int, wheel: int) -> float:
-    """Degrees, positive to the right."""
-    angle = float(host.world.fleet.s["angle"][host.world.vehicle(actor_id).slot])
-    return -degrees(angle) if int(wheel) < FRONT_WHEELS else 0.0
+    """Degrees, positive to the right; of the four wheels the inner ones turn farther (Ackermann)."""
+    actor = host.world.vehicle(actor_id)
+    found = _wheel(host, actor, wheel)
+    if not actor.physics_on:
+        return actor.wheels_deg.get(int(wheel), 0.0)
+    return -degrees(steer_angle(host, actor, found))
+
+
+def steer_angle(host: Host, actor: Actor, wheel: Wheel) -> float:
+    """Angle of one wheel in radians, positive to the left."""
+    if wheel.max_steer_deg <= 0.0:
+        return 0.0
+    fleet = host.world.fleet
+    base = float(fleet.p["front"][actor.slot] + fleet.p["rear"][actor.slot])
+    slope = tan(float(fleet.s["angle"][actor.slot]))
+    return atan(base * slope / max(base - wheel.position[1] * slope, 1e-6))
+
+
+def _wheel(host: Host, actor: Actor, number: int) -> Wheel:
+    wheels = host.physics_of(actor).wheels
+    if not 0 <= int(number) < len(wheels):
+        raise ValueError(f"vehicle {actor.id} has no wheel {number}; it has {len(wheels)}")
+    return wheels[int(number)]
+
+
+@rpc.nothing("set_wheel_pitch_angle")
+def set_wheel_pitch_angle(host: Host, actor_id: int, wheel: int, angle: float) -> None:
+    """Refused: wheels are not drawn, and nothing else would follow from it."""
+    _wheel(host, host.world.vehicle(actor_id), wheel)
+    _refuse(host, "The pitch angle of wheels cannot be set: wheels are not drawn here.")
 
 
 @rpc.value("get_wheel_pitch_angle")
 def get_wheel_pitch_angle(host: Host, actor_id: int, wheel: int) -> float:
     """Wheels are not drawn turning."""
-    host.world.vehicle(actor_id)
-    return 0.0
+    _wheel(host, host.world.vehicle(actor_id), wheel)
+    raise RpcError("Wheels are not drawn here, so they have no pitch angle; telemetry tells how fast they turn.")
 
 
 @rpc.value("get_telemetry_data")
 def get_telemetry_data(host: Host, actor_id: int) -> list[Any]:
-    """What the drive line does."""
+    """What drive line and tyres did in the last step; the two wheels of an axle share its forces."""
     actor = host.world.vehicle(actor_id)
-    fleet, slot = host.world.fleet, actor.slot
-    physics = host.physics_of(actor)
+    physics, fleet, slot = host.physics_of(actor), host.world.fleet, actor.slot
+    p = {name: float(column[slot]) for name, column in fleet.p.items()}
+    s = {name: float(column[slot]) for name, column in fleet.s.items()}
     vx, vy, _ = host.world.velocity(actor)
     speed = hypot(vx, vy)
-    load = float(fleet.p["mass"][slot]) * host.world.gravity / max(len(physics.wheels), 1)
-    wheels = [
-        [wheel.friction, 0.0, 0.0, speed / max(wheel.radius_m, 0.05), load, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
-        for wheel in physics.wheels
-    ]
-    s = {name: float(column[slot]) for name, column in fleet.s.items()}
-    drag = float(fleet.p["drag"][slot]) * speed * speed
-    return [speed, s["steer"], s["throttle"], s["brake"], s["rpm"], int(s["gear"]), drag, wheels]
+    wheels = [_wheel_telemetry(wheel, physics, p, s, speed, host.world.gravity) for wheel in physics.wheels]
+    return [speed, s["steer"], s["throttle"], s["brake"], s["rpm"], int(s["gear"]), p["drag"] * speed**2, wheels]
 
 
-@rpc.nothing("show_vehicle_debug_telemetry", "enable_carsim", "use_carsim_road", "enable_chrono_physics")
-def other_engines(host: Host, actor_id: int, *arguments: Any) -> None:
-    """There is one vehicle model here; other engines are not available, and nothing changes."""
+def _wheel_telemetry(
+    wheel: Wheel, physics: VehiclePhysics, p: dict[str, float], s: dict[str, float], speed: float, gravity: float
+) -> list[float]:
+    """In the order of the protocol; forces in N, loads at rest."""
+    front = wheel.position[0] > 0.0
+    axle = [each for each in physics.wheels if (each.position[0] > 0.0) == front]
+    base = p["front"] + p["rear"]
+    rest = p["mass"] * gravity * (p["rear"] if front else p["front"]) / base / len(axle)
+    name = "front" if front else "rear"
+    side, slip = s[f"side_{name}"] / len(axle), s[f"slip_{name}"]
+    brakes = sum(each.max_brake_nm for each in physics.wheels)
+    braking = s["brake"] * wheel.max_brake_nm + (s["hand_brake"] > 0.0) * wheel.max_handbrake_nm
+    locked = braking / max(wheel.radius_m, 0.05) > p["friction"] * rest and speed > 0.0
+    along = s["pull"] / len(physics.wheels)
+    if speed > 0.0 and brakes > 0.0:
+        along -= min(braking / max(wheel.radius_m, 0.05), p["friction"] * rest)
+    omega = 0.0 if locked else speed / max(wheel.radius_m, 0.05)
+    long_slip = along / max(wheel.long_stiffness * gravity, 1e-6)
+    load = rest / max(p["mass"] * gravity / len(physics.wheels), 1e-6)
+    torque = along * wheel.radius_m
+    return [
+        p["friction"] / FRICTION_SCALE, slip, long_slip, omega, rest, load, torque,
+        along, -side, along / max(rest, 1e-6), -side / max(rest, 1e-6),
+    ]  # fmt: skip
+
+
+@rpc.nothing("show_vehicle_debug_telemetry")
+def show_vehicle_debug_telemetry(host: Host, actor_id: int, on: bool) -> None:
+    """There is no window to show it in; ``get_telemetry_data`` tells the same."""
     host.world.vehicle(actor_id)
+    if on:
+        host.warn_once("telemetry", "There is no window to show telemetry in; use get_telemetry_data() instead.")
+
+
+@rpc.nothing("enable_carsim", "use_carsim_road")
+def carsim(host: Host, actor_id: int, *arguments: Any) -> None:
+    """Refused: there is one vehicle model here."""
+    host.world.vehicle(actor_id)
+    _refuse(host, "CarSim is not available: this server has one vehicle model of its own.")
+
+
+@rpc.nothing("enable_chrono_physics")
+def chrono(host: Host, actor_id: int, *arguments: Any) -> None:
+    """Refused: there is one vehicle model here."""
+    host.world.vehicle(actor_id)
+    _refuse(host, "Chrono is not available: this server has one vehicle model of its own.")
+
+
+def _refuse(host: Host, text: str) -> None:
+    """Clients do not read the answer of these calls, so the log says it as well."""
+    host.warn_once(text, text)
+    raise RpcError(text)
 
 
 @rpc.nothing("restore_physx_physics")
@@ -146,4 +240,4 @@ def restore_physx_physics(host: Host, actor_id: int) -> None:
     """Back to the usual data sheet."""
     actor = host.world.vehicle(actor_id)
     host.physics.pop(actor.id, None)
-    host.world.fleet.set_physics(actor.slot, host.physics_of(actor), actor.spec.half)
+    host.world.set_physics(actor, host.physics_of(actor))
