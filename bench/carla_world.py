@@ -2,10 +2,9 @@
 
 ``ticks``: ticks per second with an ego and 20 vehicles that all move, without sensors, and round trips of a call.
 ``images``: pictures of 800 x 600 per second through the stream, from a renderer that only copies and from the plain
-one. ``worlds``: 1,000 fresh clients that each find the world. ``traffic``: the Traffic Manager with 20 vehicles and 20
-people under walker controllers for 10 simulated minutes: collisions, distance to the lane's middle, errors. ``soak``:
-clients that connect, drive, watch and are killed, for so many minutes, and the server's memory. Without a name all
-run. The best and the median of several rounds are printed; the best is what an idle machine gives.
+one. ``traffic``: the Traffic Manager with 20 vehicles and 20
+people under walker controllers for 10 simulated minutes: collisions, distance to the lane's middle, errors. Without a
+name all run. The best and the median of several rounds are printed; the best is what an idle machine gives.
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ import queue
 import random
 import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +40,7 @@ STEP_S = 0.05
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
-    parts = {"ticks": ticks, "images": images, "worlds": worlds, "traffic": traffic, "soak": soak}
+    parts = {"ticks": ticks, "images": images, "traffic": traffic}
     parser = argparse.ArgumentParser(prog="python -m bench.carla_world", description=__doc__)
     parser.add_argument("part", nargs="*", choices=[*parts, []], help="what to measure (default: all)")
     parser.add_argument("--map", type=Path, required=True, help="an OpenDRIVE map with 21 spawn points")
@@ -130,19 +127,6 @@ def _print_pictures(name: str, server: Any) -> None:
     camera.destroy()
 
 
-def worlds(server: carla_bridge.Server, options: argparse.Namespace) -> None:
-    """1,000 fresh clients."""
-    carla = require("carla", "carla")
-    slowest = 0.0
-    for _ in range(1000):
-        start = time.perf_counter()
-        client = carla.Client(server.host, server.port)
-        client.set_timeout(30.0)
-        client.get_world()
-        slowest = max(slowest, time.perf_counter() - start)
-    print(f"1,000 fresh get_world()     none failed, slowest {slowest:.2f} s")
-
-
 def traffic(server: carla_bridge.Server, options: argparse.Namespace) -> None:
     """Vehicles of the Traffic Manager and people of walker controllers."""
     carla = require("carla", "carla")
@@ -194,62 +178,6 @@ def traffic(server: carla_bridge.Server, options: argparse.Namespace) -> None:
     for hit in hits[:5]:
         print(f"  frame {hit[0]}: {hit[1]} hit {hit[2]}")
     manager.shut_down()
-
-
-_VICTIM = """
-import random, sys, carla
-client = carla.Client("127.0.0.1", int(sys.argv[1]))
-client.set_timeout(30.0)
-world = client.get_world()
-settings = world.get_settings()
-settings.synchronous_mode, settings.fixed_delta_seconds = random.random() < 0.5, 0.05
-world.apply_settings(settings)
-library = world.get_blueprint_library()
-kept = []
-for _ in range(3):
-    kind, spot = random.choice(library.filter("vehicle.*")), random.choice(world.get_map().get_spawn_points())
-    car = world.try_spawn_actor(kind, spot)
-    if car is not None:
-        car.apply_control(carla.VehicleControl(throttle=random.random(), steer=random.uniform(-1, 1)))
-        blueprint = library.find(random.choice(["sensor.camera.rgb", "sensor.other.imu", "sensor.lidar.ray_cast"]))
-        if blueprint.has_attribute("image_size_x"):
-            blueprint.set_attribute("image_size_x", "160")
-            blueprint.set_attribute("image_size_y", "120")
-        kept.append(world.spawn_actor(blueprint, carla.Transform(carla.Location(z=2)), attach_to=car))
-        kept[-1].listen(lambda data: None)
-while True:
-    world.tick()
-"""
-
-
-def soak(server: carla_bridge.Server, options: argparse.Namespace) -> None:
-    """Clients that are killed at any time, three at once."""
-    client, _ = _connect(server)
-    generator, sizes, deaths = random.Random(2), [], 0
-    end = time.monotonic() + options.minutes * 60
-    while time.monotonic() < end:
-        victims = [
-            subprocess.Popen([sys.executable, "-c", _VICTIM, str(server.port)], stderr=subprocess.DEVNULL)
-            for _ in range(3)
-        ]
-        for victim in victims:
-            time.sleep(generator.uniform(0.2, 4.0))
-            victim.kill()
-            victim.wait()
-            deaths += 1
-        client.reload_world()
-        sizes.append(_resident_mib(server.pid))
-    settled = sizes[len(sizes) // 5 :]
-    state = "up" if server.running else "DOWN"
-    print(
-        f"soak, {options.minutes:g} min             {deaths} clients killed, server {state}, "
-        f"memory {settled[0]:.0f} to {settled[-1]:.0f} MiB, most {max(sizes):.0f} MiB"
-    )
-
-
-def _resident_mib(pid: int) -> float:
-    text = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in text.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 def _people(world: Any, library: Any, generator: random.Random) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--recordings", type=Path, default=Path("carla_recordings"), help="folder of recordings")
     parser.add_argument("--ready-line", action="store_true", help="print 'ready PORT' once clients can connect")
     options = parser.parse_args(arguments)
+    _allow_many_connections()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
         maps = [_read(name) for name in options.map]
@@ -42,6 +44,15 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0
+
+
+def _allow_many_connections() -> None:
+    """Every sensor that somebody watches is a connection, and the usual limit of open files is low."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # not on every system, not always allowed
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _read(name: str) -> RoadMap:

@@ -25,7 +25,7 @@ def is_traffic_manager_running(host: Host, port: int) -> bool:
 @rpc.value("get_traffic_manager_running")
 def get_traffic_manager_running(host: Host, port: int) -> list[object]:
     """Its address."""
-    return list(host.traffic_managers.get(port, ("", 0)))
+    return list(host.traffic_managers.get(port, ("", 0))[:2])
 
 
 @rpc.value("add_traffic_manager_running")
@@ -34,7 +34,7 @@ def add_traffic_manager_running(host: Host, address: list[object]) -> bool:
     name, port = str(address[0]), int(str(address[1]))
     if port in host.traffic_managers or len(host.traffic_managers) >= MAX_MANAGERS:
         return False
-    host.traffic_managers[port] = name, port
+    host.traffic_managers[port] = name, port, host.caller
     return True
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from collections import deque
 from struct import Struct
+
+from carla_bridge.server.wire.sockets import tune
 
 __all__ = ["Streams"]
 
@@ -16,9 +17,15 @@ log = logging.getLogger(__name__)
 _LENGTH = Struct("<I")
 QUEUE_BYTES = 64 * 2**20
 """What may wait for one reader; beyond it the oldest messages are dropped."""
+ALL_QUEUES_BYTES = 512 * 2**20
+"""What may wait for all of them."""
 SOCKET_BYTES = 4 * 2**20
 STALLED_S = 60.0
 """A reader that takes nothing for so long is cut off."""
+NAMELESS_S = 10.0
+"""A connection that has not named its stream by then is closed."""
+MAX_AWAITED = 64
+"""Readers of one stream that the world waits for."""
 SUBSCRIBE_S = 0.5
 """How long the world waits for the connection that a client announced by asking for a token."""
 
@@ -36,6 +43,7 @@ class Streams:
         self._awaited: dict[int, list[float]] = {}
         self._connections: set[_Reader] = set()
         self.dropped = 0
+        self.queued = 0
 
     def open(self, stream: int) -> None:
         """Let a stream be subscribed to."""
@@ -45,12 +53,15 @@ class Streams:
         """End a stream. Its readers stay connected and hear no more: a client that is cut off comes back at once."""
         self._known.discard(stream)
         self._awaited.pop(stream, None)
-        self._readers.pop(stream, None)
+        for reader in self._readers.pop(stream, []):
+            reader.forget()
 
     def expect(self, stream: int) -> None:
         """A client asked for the stream's token: it is about to connect."""
         if stream in self._known:
-            self._awaited.setdefault(stream, []).append(time.monotonic() + SUBSCRIBE_S)
+            waiting = self._awaited.setdefault(stream, [])
+            del waiting[: 1 - MAX_AWAITED]
+            waiting.append(time.monotonic() + SUBSCRIBE_S)
 
     def awaiting(self) -> bool:
         """Whether an announced reader is still missing."""
@@ -118,6 +129,7 @@ class _Reader(asyncio.Protocol):
         self._paused = False
         self._since = 0.0
         self._told = False
+        self._hurry: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):
@@ -125,13 +137,15 @@ class _Reader(asyncio.Protocol):
         self._transport = transport
         self._streams._connections.add(self)
         transport.set_write_buffer_limits(high=SOCKET_BYTES)
-        _quick(transport)
+        tune(transport, SOCKET_BYTES)
+        self._hurry = asyncio.get_running_loop().call_later(NAMELESS_S, self.leave)
 
     def data_received(self, data: bytes) -> None:
         if self._stream is not None:
             return  # readers have nothing to say
         self._name += data[:4]
         if len(self._name) >= 4:
+            self._unhurried()
             self._stream = int.from_bytes(self._name[:4], "little")
             if not self._streams._joined(self._stream, self):
                 # Left waiting, not cut off: it would try again at once, for ever.
@@ -141,7 +155,8 @@ class _Reader(asyncio.Protocol):
         self._streams._connections.discard(self)
         if self._stream is not None:
             self._streams._left(self._stream, self)
-        self._queue.clear()
+        self._unhurried()
+        self.forget()
 
     def pause_writing(self) -> None:
         self._paused, self._since = True, time.monotonic()
@@ -149,9 +164,7 @@ class _Reader(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._paused = False
         while self._queue and not self._paused:
-            head, message = self._queue.popleft()
-            self._queued -= len(message)
-            self._write(head, message)
+            self._write(*self._oldest())
 
     def send(self, head: bytes, message: bytes | bytearray | memoryview) -> int:
         """Send or keep a message; returns how many old ones were dropped for it."""
@@ -164,9 +177,12 @@ class _Reader(asyncio.Protocol):
             return 0
         self._queue.append((head, bytes(message)))
         self._queued += len(message)
+        self._streams.queued += len(message)
         dropped = 0
-        while self._queued > QUEUE_BYTES and len(self._queue) > 1:
-            self._queued -= len(self._queue.popleft()[1])
+        while self._queue and (
+            (self._queued > QUEUE_BYTES and len(self._queue) > 1) or self._streams.queued > ALL_QUEUES_BYTES
+        ):
+            self._oldest()
             dropped += 1
         if dropped and not self._told:
             self._told = True
@@ -181,15 +197,22 @@ class _Reader(asyncio.Protocol):
             else:
                 self._transport.close()
 
+    def forget(self) -> None:
+        """Drop what waits."""
+        while self._queue:
+            self._oldest()
+
+    def _oldest(self) -> tuple[bytes, bytes | bytearray | memoryview]:
+        head, message = self._queue.popleft()
+        self._queued -= len(message)
+        self._streams.queued -= len(message)
+        return head, message
+
+    def _unhurried(self) -> None:
+        if self._hurry is not None:
+            self._hurry.cancel()
+            self._hurry = None
+
     def _write(self, head: bytes, message: bytes | bytearray | memoryview) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.writelines((head, message))
-
-
-def _quick(transport: asyncio.Transport) -> None:
-    """Send small messages at once, notice dead peers."""
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)

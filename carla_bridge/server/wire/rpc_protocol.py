@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import msgpack
 
 from avrec.errors import AvrecError
 from carla_bridge.server.rpc.registry import RpcError
+from carla_bridge.server.wire.sockets import tune
 
 if TYPE_CHECKING:
     from carla_bridge.server.host import Host
@@ -20,10 +20,18 @@ __all__ = ["RpcProtocol"]
 
 log = logging.getLogger(__name__)
 
-MAX_REQUEST = 128 * 2**20
+MAX_REQUEST = 48 * 2**20
+MAX_UNFINISHED = 64 * 2**20
+"""Of all clients together: small lists take 70 times their bytes in memory."""
 MAX_ITEMS = 2**22
 """Of one list: a texture of 2048 x 2048."""
+MAX_KEYS = 1024
+"""Of a map; no call has any."""
+MAX_UNKNOWN = 100
+"""Names of functions that are counted although there are none."""
 WAIT_S = 0.0005
+SLICE_S = 0.05
+"""After so long with one client, the others have their turn."""
 REQUEST, NOTIFICATION = 0, 2
 
 
@@ -36,32 +44,34 @@ class RpcProtocol(asyncio.Protocol):
         self._unpacker = msgpack.Unpacker(
             max_buffer_size=MAX_REQUEST,
             max_array_len=MAX_ITEMS,
-            max_map_len=MAX_ITEMS,
+            max_map_len=MAX_KEYS,
             raw=False,
             unicode_errors="surrogateescape",
             strict_map_key=False,
         )
         self._packer = msgpack.Packer(unicode_errors="surrogateescape")
         self._requests: deque[Any] = deque()
+        self._unfinished = 0
         self._holding = False
+        self._full = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected."""
         if isinstance(transport, asyncio.Transport):
             self._transport = transport
-            connection = transport.get_extra_info("socket")
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            tune(transport)
         self._host.clients.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A client went; what it still wanted is forgotten."""
         self._transport = None
         self._requests.clear()
-        self._host.clients.discard(self)
+        self._count(-self._unfinished)
+        self._host.left(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: answer the requests that are complete."""
+        before = len(self._requests)
         try:
             self._unpacker.feed(data)
             self._requests.extend(self._unpacker)
@@ -69,27 +79,47 @@ class RpcProtocol(asyncio.Protocol):
             log.warning("A client sent bytes that are no msgpack (%s: %s); it is disconnected.", _kind(error), error)
             self.close()
             return
+        self._count(-self._unfinished if len(self._requests) > before else len(data))
+        if self._unfinished > MAX_REQUEST or (self._unfinished and self._host.unfinished > MAX_UNFINISHED):
+            log.warning("A client sent %d bytes without an end; it is disconnected.", self._unfinished)
+            self.close()
+            return
         if not self._holding:
             self._drain()
 
     def pause_writing(self) -> None:
         """A client that does not read its answers gets no more of them."""
+        self._full = True
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """It reads again."""
+        self._full = False
         if self._transport is not None:
             self._transport.resume_reading()
+            if not self._holding:
+                self._drain()
 
     def close(self) -> None:
-        """Disconnect at once."""
+        """Disconnect at once; what was half said is forgotten."""
+        self._requests.clear()
         if self._transport is not None:
             self._transport.abort()
 
+    def _count(self, size: int) -> None:
+        self._unfinished += size
+        self._host.unfinished += size
+
     def _drain(self) -> None:
         self._holding = False
-        while self._requests and self._transport is not None:
+        loop = asyncio.get_running_loop()
+        enough = loop.time() + SLICE_S
+        while self._requests and self._transport is not None and not self._full:
+            if loop.time() > enough:
+                self._holding = True
+                loop.call_soon(self._drain)
+                return
             request = self._requests[0]
             if not _well_formed(request):
                 log.warning("A client sent something that is no request (%.80r); it is disconnected.", request)
@@ -97,7 +127,7 @@ class RpcProtocol(asyncio.Protocol):
                 return
             if self._must_wait(request):
                 self._holding = True
-                asyncio.get_running_loop().call_later(WAIT_S, self._drain)
+                loop.call_later(WAIT_S, self._drain)
                 return
             self._requests.popleft()
             self._serve(request)
@@ -118,11 +148,13 @@ class RpcProtocol(asyncio.Protocol):
         method = self._host.methods.get(name)
         if method is None:
             unknown: Counter[str] = self._host.unknown_calls
-            unknown[name[:64]] += 1
-            if unknown[name[:64]] == 1 and len(unknown) <= 100:
-                log.warning("A client called %.64r, which this server does not have: %.200r", name, request[-1])
+            if name[:64] in unknown or len(unknown) < MAX_UNKNOWN:
+                unknown[name[:64]] += 1
+                if unknown[name[:64]] == 1:
+                    log.warning("A client called %.64r, which this server does not have: %.200r", name, request[-1])
             self._answer(number, f"The server has no function {name[:64]!r}", None)
             return
+        self._host.caller = self
         try:
             value = method.call(self._host, *_arguments(request))
             self._answer(number, None, method.succeeded(value))
