@@ -8,7 +8,7 @@ red light or behind whoever is on the route ahead.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import atan, atan2, cos, degrees, hypot, radians, sin, sqrt, tan
+from math import atan, atan2, cos, hypot, radians, sin, sqrt, tan
 from typing import Any
 
 import numpy as np
@@ -176,7 +176,7 @@ class RouteAgent:
                 continue
             if light.state == states.Yellow and speed * speed > 2.0 * 2.0 * self.settings.brake_mps2 * max(gap, 0.01):
                 continue  # too late to stop
-            return gap - 1.0
+            return float(gap) - 1.0
         return float("inf")
 
     def _ahead(self) -> tuple[float, float]:

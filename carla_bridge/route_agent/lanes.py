@@ -201,7 +201,9 @@ class LaneNetwork:
         return legs
 
     def _route(self, way: list[_Leg]) -> Route:
-        lines, changes, so_far = [], [], 0.0
+        lines: list[Float64] = []
+        changes: list[tuple[float, float]] = []
+        so_far = 0.0
         for leg in way:
             points, stations = self._line(leg.piece)
             inner = stations[(stations > leg.start_m) & (stations < leg.end_m)]

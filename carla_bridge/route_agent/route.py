@@ -62,7 +62,7 @@ class Route:
     def headings(self) -> Float64:
         """Direction at each point, radians from x towards y, without jumps; float64 [N]."""
         step = np.gradient(self.points[:, :2], axis=0) if len(self.points) > 1 else np.array([[1.0, 0.0]])
-        return np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
+        return np.asarray(np.unwrap(np.arctan2(step[:, 1], step[:, 0])), dtype=np.float64)
 
     @cached_property
     def curvature(self) -> Float64:
@@ -70,7 +70,7 @@ class Route:
         ahead = np.interp(self.along + SMOOTH_M, self.along, self.headings)
         behind = np.interp(self.along - SMOOTH_M, self.along, self.headings)
         span = np.minimum(self.along + SMOOTH_M, self.length_m) - np.maximum(self.along - SMOOTH_M, 0.0)
-        return (ahead - behind) / np.maximum(span, STEP_M)
+        return np.asarray((ahead - behind) / np.maximum(span, STEP_M), dtype=np.float64)
 
     def point_at(self, along_m: float) -> Float64:
         """The point so many metres along it, float64 [3]; beyond the end it goes on straight."""
