@@ -9,6 +9,7 @@ import numpy as np
 
 from avrec.geometry import Anchor, geodetic_from_local
 from carla_bridge.sensors.rack import Sensor, SensorRack
+from carla_bridge.world.motion import ACCELERATION, SPIN, VELOCITY
 from carla_bridge.world.pose import unrotate
 
 __all__ = ["NO_ANCHOR", "gnss", "imu"]
@@ -37,14 +38,19 @@ def gnss(rack: SensorRack, sensor: Sensor) -> list[bytes]:
 def imu(rack: SensorRack, sensor: Sensor) -> list[bytes]:
     """Specific force in m/s², turn rate in rad/s and compass in rad (0 is north), in the sensor's axes.
 
-    CARLA's axes: y to the right, and turning right is positive. The acceleration is that of the parent's origin over
-    the last step; what the mount's lever arm adds is left out.
+    CARLA's axes: y to the right, and turning right is positive. The force is that at the sensor's own place: the
+    acceleration of what it is mounted on over the last step, and what turning adds over the mount's arm.
     """
     world = rack.world
     pose = rack.pose(sensor)
-    row = world.motion[sensor.actor.row].tolist()
-    x, y, z = unrotate(pose, (row[12], row[13], row[14] + rack.imu_gravity))
-    a, b, c = unrotate(pose, (row[9], row[10], row[11]))
+    row = world.motion[sensor.actor.row]
+    acceleration = row[ACCELERATION] + [0.0, 0.0, rack.imu_gravity]
+    swing = rack.velocity(sensor) - row[VELOCITY]
+    if sensor.in_a_row:
+        acceleration = acceleration + (swing - sensor.memory["swing"]) / sensor.elapsed_s
+    sensor.memory["swing"] = swing
+    x, y, z = unrotate(pose, tuple(acceleration.tolist()))
+    a, b, c = unrotate(pose, tuple(row[SPIN].tolist()))
     force, rate = np.array([x, -y, z]), np.array([-a, b, -c])
     number = sensor.number_of
     if any(number(f"noise_accel_stddev_{axis}") or number(f"noise_gyro_stddev_{axis}") for axis in "xyz"):

@@ -18,13 +18,11 @@ class SensorKind(NamedTuple):
         stream_type: name of its messages' kind in the profiles.
         measure: gives the bodies of a step's messages.
         picture: costly, and only measured for somebody.
-        check: refuses attributes that cannot be honoured.
     """
 
     stream_type: str
     measure: Callable[[SensorRack, Sensor], list[bytes]]
     picture: bool = False
-    check: Callable[[Mapping[str, str]], None] | None = None
 
 
 def _nothing(rack: SensorRack, sensor: Sensor) -> list[bytes]:
@@ -39,11 +37,11 @@ KINDS: Mapping[str, SensorKind] = {
     "sensor.other.gnss": SensorKind("gnss", inertial.gnss),
     "sensor.other.imu": SensorKind("imu", inertial.imu),
     "sensor.other.radar": SensorKind("radar", radar.radar, True),
-    "sensor.lidar.ray_cast": SensorKind("lidar", lidar.lidar, True, lidar.check),
-    "sensor.lidar.ray_cast_semantic": SensorKind("lidar_semantic", lidar.semantic_lidar, True, lidar.check),
+    "sensor.lidar.ray_cast": SensorKind("lidar", lidar.lidar, True),
+    "sensor.lidar.ray_cast_semantic": SensorKind("lidar_semantic", lidar.semantic_lidar, True),
     **{
-        f"sensor.camera.{kind}": SensorKind(kind, camera.picture, True, camera.check)
+        f"sensor.camera.{kind}": SensorKind(kind, camera.picture, True)
         for kind in ("rgb", "depth", "semantic_segmentation", "instance_segmentation", "normals", "optical_flow")
     },
-    "sensor.camera.dvs": SensorKind("dvs", camera.events, True, camera.check),
+    "sensor.camera.dvs": SensorKind("dvs", camera.events, True),
 }

@@ -8,17 +8,22 @@ does not matter who listens when.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from carla_bridge.sensors.attributes import check, unused
+from carla_bridge.sensors.caster import cast
 from carla_bridge.sensors.rendering import SensorRenderer, WorldView
 from carla_bridge.server.profiles import Profile
 from carla_bridge.server.snapshot import HEADER, carla_motion
 from carla_bridge.server.streaming.streams import Streams
 from carla_bridge.world.actor import Actor
+from carla_bridge.world.motion import SPIN, VELOCITY, Float64
 from carla_bridge.world.pose import Pose
 from carla_bridge.world.world import World
 
@@ -43,6 +48,11 @@ class Sensor:
         every_s: time between measurements, 0 for every step.
         measure: gives the bodies of this step's messages.
         memory: what it keeps from one measurement to the next.
+        due_s: time of its next measurement; the first one, in the step after its birth, sets the phase.
+        last_s: when it was due last.
+        elapsed_s: from the last time that it was due to this one.
+        age_s: the sum of these.
+        in_a_row: it measured the last time that it was due, so its memory is that old.
     """
 
     actor: Actor
@@ -53,8 +63,12 @@ class Sensor:
     measure: Measure
     picture: bool
     memory: dict[str, Any]
-    next_s: float = 0.0
-    born: int = 0
+    born: int
+    due_s: float = -inf
+    last_s: float = -inf
+    elapsed_s: float = 0.0
+    age_s: float = 0.0
+    in_a_row: bool = False
     broken: bool = False
 
     def number_of(self, name: str) -> float:
@@ -79,10 +93,16 @@ class SensorRack:
         self.steps = 0
         self.step_s = 0.05
         self._sensors: dict[int, Sensor] = {}
+        self._told: set[tuple[str, str]] = set()
         self._count = 0
 
-    def add(self, actor: Actor, stream: int) -> None:
+    def add(self, actor: Actor, stream: int, usual: Mapping[str, str] | None = None) -> None:
         """Switch a sensor on.
+
+        Args:
+            actor: the sensor.
+            stream: where its messages go.
+            usual: its attributes' usual values; the log tells once of others that do nothing.
 
         Raises:
             ValueError: an attribute that cannot be honoured.
@@ -90,13 +110,16 @@ class SensorRack:
         from carla_bridge.sensors.kinds import KINDS
 
         kind = KINDS[actor.spec.type_id]
-        if kind.check is not None:
-            kind.check(actor.spec.attributes)
+        check(actor.spec.attributes)
+        for name, reason in unused(actor.spec.attributes, usual or {}):
+            if (actor.spec.type_id, name) not in self._told:
+                self._told.add((actor.spec.type_id, name))
+                log.warning("%s of %s does nothing: %s.", name, actor.spec.type_id, reason)
         self.streams.open(stream)
         every = float(actor.spec.attributes.get("sensor_tick", "0") or 0.0)
         number = self.profile.sensor_types[kind.stream_type]
         self._sensors[actor.id] = Sensor(
-            actor, stream, number, self._count, every, kind.measure, kind.picture, {}, self.world.time_s, self.steps
+            actor, stream, number, self._count, every, kind.measure, kind.picture, {}, self.steps
         )
         self._count += 1
 
@@ -117,15 +140,11 @@ class SensorRack:
         self.step_s = dt
         poses = None
         for sensor in tuple(self._sensors.values()):
-            if sensor.broken or (no_rendering and sensor.picture):
+            if sensor.broken or not self._due(sensor):
                 continue
-            if self.world.time_s < sensor.next_s - TOLERANCE_S:
+            if sensor.picture and (no_rendering or not self.streams.wanted(sensor.stream)):
+                sensor.in_a_row = False  # nobody looks
                 continue
-            if sensor.every_s > 0.0:
-                late = self.world.time_s - sensor.next_s
-                sensor.next_s += sensor.every_s * (1 + int((late + TOLERANCE_S) / sensor.every_s))
-            if not self.streams.wanted(sensor.stream) and sensor.picture:
-                continue  # nobody looks
             try:
                 bodies = sensor.measure(self, sensor)
             except Exception:  # one broken sensor must not stop the world
@@ -134,18 +153,50 @@ class SensorRack:
                 continue
             if bodies and poses is None:
                 poses = carla_motion(self.world.motion)[:, :6].astype(np.float32)
+            sensor.in_a_row = True
             for body in bodies:
                 row = poses[sensor.actor.row].tolist() if poses is not None else [0.0] * 6
                 head = HEADER.pack(sensor.stream_type, self.world.frame, self.world.time_s, *row)
                 self.streams.publish(sensor.stream, head + body)
 
+    def _due(self, sensor: Sensor) -> bool:
+        """Whether a sensor measures now; if so, when it does next."""
+        now, every = self.world.time_s, sensor.every_s
+        if now < sensor.due_s - TOLERANCE_S:
+            return False
+        first = sensor.due_s == -inf
+        sensor.elapsed_s = max(every, self.step_s) if first else now - sensor.last_s
+        sensor.last_s = now
+        sensor.age_s += sensor.elapsed_s
+        if every > 0.0:
+            due = now if first else sensor.due_s
+            sensor.due_s = due + every * (1 + int((now - due + TOLERANCE_S) / every))
+        else:
+            sensor.due_s = now
+        return True
+
     def view(self) -> WorldView:
         """The world to look at."""
         return WorldView(self.world, tuple(self.weather))
 
+    def cast(
+        self, origin: Float64, directions: Float64, reach: float, ignore: frozenset[int] = frozenset()
+    ) -> tuple[Float64, NDArray[np.int64], NDArray[np.int64], Float64]:
+        """Nearest hits of rays from one point; see `carla_bridge.sensors.caster.cast`."""
+        return cast(self.view(), origin, directions, reach, ignore)
+
     def pose(self, sensor: Sensor) -> Pose:
         """Where a sensor is."""
         return self.world.pose(sensor.actor)
+
+    def velocity(self, sensor: Sensor) -> Float64:
+        """How fast a sensor moves, float64 [3] m/s in the world, turning with what it is mounted on."""
+        row = self.world.motion[sensor.actor.row]
+        carrier = self.world.actors.get(sensor.actor.parent)
+        if carrier is None:
+            return np.asarray(row[VELOCITY])
+        arm = row[:3] - self.world.motion[carrier.row, :3]
+        return np.asarray(row[VELOCITY] + np.cross(row[SPIN], arm))
 
     def noise(self, sensor: Sensor) -> Generator:
         """Random numbers of this sensor in this step."""

@@ -48,8 +48,6 @@ _RGB = (
         white_clip=0.04,
         temp=6500.0,
         tint=0.0,
-        white_temp=6500.0,
-        white_tint=0.0,
     ),
     integer("blade_count", 5),
 )
