@@ -132,8 +132,11 @@ def key(rows: Int64, columns: Int64) -> Int64:
 
 
 def corridor_cells(path: Float64, reach_m: float, cell_m: float) -> Cells:
-    """The cells whose middle is within ``reach_m`` of a path [P, 2 or 3] of close-set points, in x and y."""
-    origin = path[0, :2].copy()
+    """The cells whose middle is within ``reach_m`` of a path [P, 2 or 3] of close-set points, in x and y.
+
+    The middle of one cell is the origin of the world.
+    """
+    origin = np.zeros(2)
     # First tiles as wide as the reach, then the cells within them: nothing as large as the bounding box is made.
     cells_in_tile = max(1, int(np.ceil(reach_m / cell_m)))
     tile_m = cells_in_tile * cell_m

@@ -13,6 +13,7 @@ from avrec.errors import DataError
 from avrec.mesh.cells import Cells, CellValues, corridor_cells, resample
 from avrec.mesh.decimate import decimate
 from avrec.mesh.height_field import HeightField, grid_mesh
+from avrec.mesh.levels import path_levels, trimmed
 from avrec.mesh.mesh import Mesh
 from avrec.mesh.trend import ground_trend
 
@@ -41,15 +42,35 @@ class GroundMesh:
 
     Attributes:
         mesh: triangles with their fronts up, world, metres; no steeper than the cells can show, without holes.
-        field: the heights it was made of, before decimation.
+        fields: the heights it was made of, before decimation: one field, or more where the path runs over itself.
     """
 
     mesh: Mesh
-    field: HeightField
+    fields: tuple[HeightField, ...]
 
-    def height_at(self, xy: Float64) -> Float64:
-        """World z at world points [..., 2]; NaN outside the corridor."""
-        return self.field.height_at(xy)
+    def height_at(self, points: Float64) -> Float64:
+        """World z at world points [..., 2 or 3]; NaN outside the corridor.
+
+        Where one road runs over another, the ground nearest to the points' own z is meant, and without a z the road
+        that was driven first.
+        """
+        points = np.asarray(points, np.float64)
+        best = self.fields[0].height_at(points[..., :2])
+        for field in self.fields[1:]:
+            other = field.height_at(points[..., :2])
+            better = np.isnan(best)
+            if points.shape[-1] == 3:
+                with np.errstate(invalid="ignore"):
+                    better |= np.abs(other - points[..., 2]) < np.abs(best - points[..., 2])
+            best = np.where(better, other, best)
+        return best
+
+    def measured_share(self, xy: Float64 | None = None) -> float:
+        """Share of the ground, or of the ground at world points [N, 2], whose height was measured and not filled in."""
+        if xy is None:
+            return float(np.concatenate([field.measured for field in self.fields]).mean())
+        at = np.fmax.reduce([field.measured_at(xy) for field in self.fields])
+        return float(np.nan_to_num(at).mean()) if at.size else 0.0
 
 
 def ground_mesh(
@@ -64,8 +85,8 @@ def ground_mesh(
 
     Points of what stands on the ground and stray points are told apart by a smooth trend that starts from the path.
     Each cell takes the middle of its ground points; holes (under parked cars, say) are filled from around them, and
-    ripples smoothed while steps such as kerbs stay. There is one height at each place: of two roads one above the
-    other, the one driven nearer by is kept.
+    ripples smoothed while steps such as kerbs stay. Where the path runs over itself (bridges, a helix) each level has a
+    ground of its own.
 
     Args:
         points_world: float [N, 3] metres, lidar returns or points of depth pictures; moving actors left out.
@@ -87,20 +108,42 @@ def ground_mesh(
     # Small numbers keep the solves and the cells the same wherever the world's origin is.
     zero = path[0].copy()
     path, points = path - zero, points[np.isfinite(points).all(axis=1)] - zero
+    paths, found = [], []
+    for level in path_levels(path, reach_m):
+        ground = _level_ground(points, path[level], cell_m, reach_m)
+        if ground is not None:
+            paths.append(path[level])
+            found.append(ground)
+    fields = []
+    for (cells, height, measured), keep in zip(found, trimmed([each[:2] for each in found], paths), strict=True):
+        placed = Cells(cells.origin + zero[:2], cell_m, cells.keys[keep])
+        fields.append(HeightField(placed, height[keep] + zero[2], measured[keep]))
+    if not fields:
+        raise DataError(
+            "None of the points lies on the ground along the path. Check that the path runs on the ground, in the "
+            "same world as the points."
+        )
+    return GroundMesh(decimate(_together([grid_mesh(field) for field in fields]), most_triangles), tuple(fields))
+
+
+def _together(meshes: list[Mesh]) -> Mesh:
+    first = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    faces = np.concatenate([mesh.faces + begin for mesh, begin in zip(meshes, first, strict=False)])
+    return Mesh(np.concatenate([mesh.vertices for mesh in meshes]), faces.astype(np.int32))
+
+
+def _level_ground(
+    points: Float64, path: Float64, cell_m: float, reach_m: float
+) -> tuple[Cells, Float64, NDArray[np.bool_]] | None:
+    """Cells, their heights and whether those were measured, along stretches without a crossing; None without points."""
     trend_cells, trend, usable = ground_trend(points, path, reach_m)
     cells = corridor_cells(path, reach_m, cell_m)
     base = trend_cells.interpolate(trend, cells.centres)
     relief, count = _cell_heights(cells, base, _slopes(trend_cells, trend, cells), points[usable])
     relief, count = _without_strays(cells, relief, count)
     if not count.any():
-        raise DataError(
-            "None of the points lies on the ground along the path. Check that the path runs on the ground, in the "
-            "same world as the points."
-        )
-    height = base + _smoothed(cells, relief, count)
-    placed = Cells(cells.origin + zero[:2], cells.cell_m, cells.keys)
-    field = HeightField(placed, height + zero[2], count > 0)
-    return GroundMesh(decimate(grid_mesh(field), most_triangles), field)
+        return None
+    return cells, base + _smoothed(cells, relief, count), count > 0
 
 
 def _checked_path(path_world: Float64, points: Float64, cell_m: float, reach_m: float) -> Float64:

@@ -45,7 +45,7 @@ def join_ground(
         Both in one mesh, with normals, and with colours where the surface has them; the ground takes the colour of the
         nearest vertex of the surface.
     """
-    over = surface.vertices[:, 2] - ground.height_at(surface.vertices[:, :2])
+    over = surface.vertices[:, 2] - ground.height_at(surface.vertices)
     drop = np.asarray((over < _SKIN_M)[surface.faces].all(axis=1))
     if path_world is not None:
         path = resample(np.asarray(path_world, np.float64), 0.25 * half_width_m)

@@ -15,7 +15,7 @@ from avrec.mesh.isosurface import isosurface
 from avrec.mesh.mesh import Mesh
 from avrec.mesh.voxels import VoxelBlocks
 
-__all__ = ["fuse", "surface_mesh"]
+__all__ = ["fuse", "surface_mesh", "volume_mesh"]
 
 Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -59,6 +59,17 @@ def surface_mesh(
         DataError: no pictures, none with a surface, or sizes that are not positive.
     """
     volume = fuse(pictures, voxel_m=voxel_m, farthest_m=farthest_m, most_blocks=most_blocks)
+    return volume_mesh(volume, most_triangles=most_triangles, least_part_m2=least_part_m2, least_weight=least_weight)
+
+
+def volume_mesh(
+    volume: VoxelBlocks, *, most_triangles: int = 300_000, least_part_m2: float = 1.0, least_weight: float = 0.02
+) -> Mesh:
+    """The surface in a fused volume, its second half of `surface_mesh`, whose arguments these are.
+
+    Raises:
+        DataError: there is no surface in it.
+    """
     mesh = drop_small_parts(isosurface(volume, least_weight=least_weight), least_part_m2)
     if not len(mesh.faces):
         raise DataError(
@@ -99,12 +110,9 @@ def _add(volume: VoxelBlocks, picture: DepthPicture, farthest_m: float) -> None:
     local, normal = points[good] - volume.origin, normals[good]
     colour = picture.colour[good].astype(np.float32) if volume.coloured and picture.colour is not None else None
     side, band = volume.voxel_m, _BAND * volume.voxel_m
-    steps = side * np.arange(-_BAND, _BAND + 1)
-    voxels = np.floor((local + steps[:, None, None] * normal) / side).astype(np.int64)
-    distance = np.einsum("sni,ni->sn", (voxels + 0.5) * side - local, normal)
-    volume.add(
-        voxels.reshape(-1, 3),
-        np.clip(distance, -band, band).astype(np.float32).reshape(-1),
-        np.tile(weight, len(steps)),
-        None if colour is None else np.tile(colour, (len(steps), 1)),
-    )
+    # One layer of voxels along the normals after the other, to stay small.
+    for step in side * np.arange(-_BAND, _BAND + 1):
+        voxels = np.floor((local + step * normal) / side).astype(np.int64)
+        distance = np.einsum("ni,ni->n", (voxels + 0.5) * side - local, normal)
+        volume.add(voxels, np.clip(distance, -band, band).astype(np.float32), weight, colour)
+    volume.fit()  # not before: the voxels above are of one size

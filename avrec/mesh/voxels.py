@@ -21,13 +21,14 @@ BLOCK = 8
 _CUBE = BLOCK**3
 _HALF = 1 << 20
 _PAGE = 2048  # blocks looked at at once where all are
+_MOST_CELLS = 1 << 23
 
 
 class VoxelBlocks:
     """Weighted means of signed distances and colours, metres; memory grows with the surface, not with the space.
 
-    Voxel (i, j, k) has its middle at ``origin + (i + 0.5, j + 0.5, k + 0.5) * voxel_m``. When the blocks outgrow their
-    number, voxels are joined two by two along each axis.
+    Voxel (i, j, k) has its middle at ``origin + (i + 0.5, j + 0.5, k + 0.5) * voxel_m``. When the blocks have outgrown their
+    number, `fit` joins voxels two by two along each axis.
 
     Args:
         origin: float64 [3], world.
@@ -60,15 +61,16 @@ class VoxelBlocks:
             weight: float32 [N].
             colour: float32 [N, 3] 0..255, or None.
         """
-        block = voxels >> 3
-        if block.size and (block.min() < -_HALF or block.max() >= _HALF):
+        if not len(voxels):
+            return
+        block = np.ascontiguousarray(voxels.T) >> 3
+        if block.min() < -_HALF or block.max() >= _HALF:
             raise DataError(
                 "A surface cannot be made of points more than a million voxels apart. Leave far points out."
             )
-        keys = _pack(block)
-        fresh = np.setdiff1d(keys, self.keys)
-        self._grow(fresh)
-        slot = self._slots[np.searchsorted(self.keys, keys)]
+        keys, which = _distinct(block)
+        self._grow(np.setdiff1d(keys, self.keys, assume_unique=True))
+        slot = self._slots[np.searchsorted(self.keys, keys)][which]
         inside = voxels & 7
         flat = slot * _CUBE + (inside[:, 0] * BLOCK + inside[:, 1]) * BLOCK + inside[:, 2]
         np.add.at(self._distance.reshape(-1), flat, distance * weight)
@@ -77,6 +79,9 @@ class VoxelBlocks:
             table = self._colour.reshape(-1, 3)
             for channel in range(3):
                 np.add.at(table[:, channel], flat, colour[:, channel] * weight)
+
+    def fit(self) -> None:
+        """Join voxels until the blocks are within their number; `voxel_m` grows."""
         while len(self) > self.most_blocks:
             self._coarsen()
 
@@ -110,7 +115,8 @@ class VoxelBlocks:
             return
         held, needed = len(self), len(self) + len(fresh)
         if needed > len(self._weight):
-            room = max(needed, len(self._weight) * 3 // 2, 256)
+            # Room for all blocks there may be: the system hands out memory where it is written to, and nothing is copied.
+            room = max(needed, len(self._weight) * 3 // 2, self.most_blocks + self.most_blocks // 8 + 256)
             for name in ("_distance", "_weight", "_colour"):
                 old = getattr(self, name)
                 new = np.zeros((room, *old.shape[1:]), np.float32)
@@ -124,7 +130,7 @@ class VoxelBlocks:
 
     def _coarsen(self) -> None:
         """Join voxels two by two along each axis."""
-        wide = VoxelBlocks(self.origin, 2 * self.voxel_m, most_blocks=2**60, coloured=self.coloured)
+        wide = VoxelBlocks(self.origin, 2 * self.voxel_m, most_blocks=len(self), coloured=self.coloured)
         inside = np.stack(np.meshgrid(*[np.arange(BLOCK)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
         blocks = self.blocks
         for begin in range(0, len(self), _PAGE):
@@ -138,6 +144,24 @@ class VoxelBlocks:
         log.info("%d blocks of voxels of %.2f m became %d of %.2f m", len(self), self.voxel_m, len(wide), wide.voxel_m)
         wide.most_blocks = self.most_blocks
         self.__dict__.update(wide.__dict__)
+
+
+def _distinct(blocks: Int64) -> tuple[Int64, Int64]:
+    """Keys of the different blocks among [3, N], increasing, and the number of each block's key, [N]."""
+    low = blocks.min(axis=1)
+    x, y, z = (blocks.max(axis=1) - low + 1).tolist()
+    if x * y * z > _MOST_CELLS:
+        keys, which = np.unique(_pack(blocks.T), return_inverse=True)
+        return keys, which.reshape(-1)
+    # A table of the box around them beats sorting.
+    a, b, c = blocks - low[:, None]
+    cell = (a * y + b) * z + c
+    used = np.zeros(x * y * z, bool)
+    used[cell] = True
+    cells = np.flatnonzero(used)
+    number = np.zeros(len(used), np.int64)
+    number[cells] = np.arange(len(cells))
+    return _pack(low + np.stack([cells // (y * z), cells // z % y, cells % z], axis=-1)), number[cell]
 
 
 def _pack(blocks: Int64) -> Int64:

@@ -15,6 +15,8 @@ from avrec.drive.street.road import CROSS_SECTION
 from avrec.drive.street.scan import sweep
 from avrec.errors import DataError
 from avrec.mesh import Mesh, decimate, ground_mesh
+from avrec.mesh.cells import resample
+from avrec.mesh.levels import path_levels
 
 PATH = np.column_stack([np.linspace(0, 20, 21), np.zeros(21), np.zeros(21)])
 
@@ -53,8 +55,8 @@ def test_ramps(along: float, across: float) -> None:
     points[:, 2] = along * points[:, 0] + across * points[:, 1]
     points[:, 2] += np.random.default_rng(1).normal(0, 0.01, len(points))
     ground = ground_mesh(points, on_path_by(along), reach_m=5)
-    xy = ground.field.cells.centres
-    error = np.abs(ground.field.height_m - along * xy[:, 0] - across * xy[:, 1])
+    xy = ground.fields[0].cells.centres
+    error = np.abs(ground.fields[0].height_m - along * xy[:, 0] - across * xy[:, 1])
     assert np.median(error) < 0.005
     assert error.max() < 0.03
 
@@ -64,8 +66,8 @@ def test_crest_and_dip() -> None:
     points[:, 2] = 0.5 * np.sin(points[:, 0] / 4)
     path = PATH + np.column_stack([np.zeros((21, 2)), 0.5 * np.sin(PATH[:, 0] / 4)])
     ground = ground_mesh(points, path, reach_m=5)
-    xy = ground.field.cells.centres
-    assert np.percentile(np.abs(ground.field.height_m - 0.5 * np.sin(xy[:, 0] / 4)), 99) < 0.02
+    xy = ground.fields[0].cells.centres
+    assert np.percentile(np.abs(ground.fields[0].height_m - 0.5 * np.sin(xy[:, 0] / 4)), 99) < 0.02
 
 
 def test_cars_walls_strays_and_holes_leave_the_ground_alone() -> None:
@@ -79,10 +81,10 @@ def test_cars_walls_strays_and_holes_leave_the_ground_alone() -> None:
     wall = np.column_stack([rng.uniform(-5, 25, 20000), np.full(20000, -4.6), rng.uniform(0, 6, 20000)])
     stray = np.column_stack([rng.uniform(0, 20, 300), rng.uniform(-4, 4, 300), rng.uniform(-1.5, -0.2, 300)])
     ground = ground_mesh(np.concatenate([points, sides, roof, wall, stray]), PATH, reach_m=5)
-    error = np.abs(ground.field.height_m)
+    error = np.abs(ground.fields[0].height_m)
     assert np.median(error) < 0.005
     assert error.max() < 0.06
-    hole = ground.field.measured_at(np.array([10.0, 3.0]))
+    hole = ground.fields[0].measured_at(np.array([10.0, 3.0]))
     assert hole == 0
     assert abs(float(ground.height_at(np.array([10.0, 3.0])))) < 0.02
 
@@ -106,8 +108,8 @@ def test_moves_with_the_world_and_knows_no_order(shift: tuple[int, int, int], se
     before = ground_mesh(points, path, reach_m=4, cell_m=0.4)
     after = ground_mesh(moved, path + shift, reach_m=4, cell_m=0.4)
     # Points on a cell's border may change sides by rounding; a cell of them moves by less than the noise.
-    assert np.abs(after.field.cells.centres - shift[:2] - before.field.cells.centres).max() < 1e-9
-    assert np.percentile(np.abs(after.field.height_m - shift[2] - before.field.height_m), 99) < 1e-4
+    assert np.abs(after.fields[0].cells.centres - shift[:2] - before.fields[0].cells.centres).max() < 1e-9
+    assert np.percentile(np.abs(after.fields[0].height_m - shift[2] - before.fields[0].height_m), 99) < 1e-4
 
 
 def test_budget_is_kept_with_fronts_up() -> None:
@@ -134,10 +136,10 @@ def test_synthetic_street_within_the_promise() -> None:
         found.append(np.einsum("nij,nj->ni", poses[:, :3, :3], turn.xyz_lidar) + poses[:, :3, 3])
     path = street.ego.poses(np.linspace(0, 2, 41))[:, :3, 3]
     ground = ground_mesh(np.concatenate(found), path, most_triangles=20_000)
-    station, across = street.road.locate(*ground.field.cells.centres.T)
+    station, across = street.road.locate(*ground.fields[0].cells.centres.T)
     first, last = street.road.locate(path[[0, -1], 0], path[[0, -1], 1])[0]
     driven = (station > first) & (station < last) & (np.abs(across) < CROSS_SECTION.kerb - 0.2)
-    error = np.abs(ground.field.height_m[driven])  # the road's surface lies at 0
+    error = np.abs(ground.fields[0].height_m[driven])  # the road's surface lies at 0
     assert np.median(error) < 0.03
     assert np.percentile(error, 95) < 0.10
     assert len(ground.mesh.faces) <= 20_000
@@ -152,8 +154,8 @@ def test_two_halves_of_a_real_drive_agree() -> None:
     path = drive.ego.poses[:, :3, 3]
     sweeps = [sweep.points_world(drive.ego) for sweep in drive.sweeps[:60:3]]
     one, other = (ground_mesh(np.concatenate(half), path, reach_m=4) for half in (sweeps[::2], sweeps[1::2]))
-    both = one.field.measured & other.field.measured
-    apart = np.abs(one.field.height_m - other.field.height_m)[both]
+    both = one.fields[0].measured & other.fields[0].measured
+    apart = np.abs(one.fields[0].height_m - other.fields[0].height_m)[both]
     assert both.sum() > 5000
     assert np.median(apart) < 0.03
     assert np.percentile(apart, 95) < 0.10
@@ -182,3 +184,49 @@ def test_refuses(points: np.ndarray, path: np.ndarray, options: dict[str, float]
 def test_one_place_is_a_path() -> None:
     ground = ground_mesh(cloud(), PATH[:1], reach_m=4)
     assert np.abs(ground.mesh.vertices[:, 2]).max() < 1e-6
+
+
+def test_a_road_over_a_road_has_a_ground_of_its_own() -> None:
+    """A loop that crosses itself on a bridge 6 m above its first stretch; both have points over all their width."""
+    angle = np.linspace(-np.pi / 2, np.pi, 200)
+    way_m = 40.0
+    ramp = np.linspace(0.0, 6.0, 200)
+    path = np.concatenate(
+        [
+            np.column_stack([np.linspace(-80, 0, 160), np.zeros(160), np.zeros(160)]),
+            np.column_stack([way_m * np.cos(angle), way_m + way_m * np.sin(angle), ramp])[1:],
+            np.column_stack([np.full(80, -way_m), np.linspace(way_m, -30, 80), np.full(80, 6.0)])[1:],
+        ]
+    )
+    rng = np.random.default_rng(0)
+    fine = resample(path, 0.1)
+    spread = rng.uniform(-4, 4, (8, len(fine), 2))
+    points = np.concatenate([fine + np.column_stack([shift, np.zeros(len(fine))]) for shift in spread])
+    ground = ground_mesh(points, path, cell_m=0.4)
+    assert len(ground.fields) == 2
+    assert np.abs(ground.height_at(path) - path[:, 2]).max() < 0.3
+    crossing = np.array([[-40.0, 0.0, 0.2], [-40.0, 0.0, 5.5]])
+    assert ground.height_at(crossing) == pytest.approx([0.0, 6.0], abs=0.05)
+    assert float(ground.height_at(crossing[0, :2])) == pytest.approx(0.0, abs=0.05)
+    # The two meet without a gap and without one lying on the other.
+    for field, other in (ground.fields, ground.fields[::-1]):
+        found = other.cells.find(field.cells.rows, field.cells.columns)
+        same = np.abs(other.height_m[found] - field.height_m)[found >= 0] < 0.3
+        assert same.sum() < 0.02 * len(field.cells)
+
+
+@pytest.mark.parametrize("rise_m", [0.0, 0.12, 0.3])
+def test_a_road_that_only_bends_or_climbs_is_one_level(rise_m: float) -> None:
+    angle = np.linspace(0, np.pi, 400)
+    path = np.column_stack([15 * np.cos(angle), 15 * np.sin(angle), rise_m * 15 * angle])
+    assert len(path_levels(path, 12.0)) == 1
+
+
+def test_a_helix_has_a_level_for_each_turn_but_one_a_height() -> None:
+    angle = np.linspace(0, 6 * np.pi, 1500)
+    path = np.column_stack([12 * np.cos(angle), 12 * np.sin(angle), 3.0 * angle / (2 * np.pi)])
+    levels = path_levels(path, 12.0)
+    assert 3 <= len(levels) <= 5
+    assert np.array_equal(np.sort(np.concatenate(levels)), np.arange(1500))
+    ground = ground_mesh(np.concatenate([path, path * [1.1, 1.1, 1], path * [0.9, 0.9, 1]]), path, cell_m=0.5)
+    assert np.abs(ground.height_at(path) - path[:, 2]).max() < 0.5
