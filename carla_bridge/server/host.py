@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carla_bridge.sensors.rack import SensorRack
+from carla_bridge.sensors.sight import sight_of
 from carla_bridge.server.blueprints import catalogue, spec_of
 from carla_bridge.server.blueprints.blueprint import Blueprint
 from carla_bridge.server.blueprints.others import SPECTATOR, TRAFFIC_LIGHT
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 
 WORLD_STREAM = 1
 FREE_STEP_S = 0.05
+SIGN_LABEL = 8
 """Step of a world that runs by itself and has none set."""
 NEUTRAL_WEATHER = [-1.0] * 10 + [1.0, 0.03, 0.0331, 0.0]
 
@@ -119,6 +121,7 @@ class Host:
         self.world = World(road_map, self._next_id if before is None else before.next_id)
         if before is not None:
             self.world.frame, self.world.time_s = before.frame, 0.0
+        self.world.sight = sight_of(self.world)
         self.rack = SensorRack(self.world, self.streams, self.profile, self.seed, self.renderer or _look(road_map))
         self.writer = SnapshotWriter(self.profile.sensor_types["world"])
         self.descriptions: dict[int, list[Any]] = {NOBODY: _STANDING}
@@ -134,6 +137,10 @@ class Host:
                 TRAFFIC_LIGHT.name, Kind.TRAFFIC_LIGHT, light.zone_half, light.zone_center, TRAFFIC_LIGHT.labels
             )
             light.actor = self.enter(TRAFFIC_LIGHT, spec, light.pose).id
+        for sign in self.world.signals.signs:
+            blueprint = Blueprint(sign.type_id, Kind.TRAFFIC_SIGN, labels=(SIGN_LABEL,))
+            spec = ActorSpec(sign.type_id, Kind.TRAFFIC_SIGN, sign.zone_half, sign.zone_center, blueprint.labels)
+            sign.actor = self.enter(blueprint, spec, sign.pose).id
 
     @property
     def step_s(self) -> float:

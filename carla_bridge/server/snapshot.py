@@ -112,10 +112,13 @@ class SnapshotWriter:
         self._actors["id"] = [actor.id for actor in world.by_row()]
         self._actors["state"] = 1
         self._walkers, self._lights = [], []
+        sign_of = {sign.actor: sign.signal for sign in world.signals.signs}
         by_actor = {light.actor: index for index, light in enumerate(world.signals.lights)}
         for actor in world.by_row():
             if actor.kind is Kind.WALKER:
                 self._walkers.append((actor.row, actor.id))
+            elif actor.id in sign_of:
+                self._actors["sign"][actor.row] = sign_of[actor.id].encode()[:32]
             elif actor.kind is Kind.TRAFFIC_LIGHT and actor.id in by_actor:
                 index = by_actor[actor.id]
                 self._lights.append((actor.row, index))

@@ -14,6 +14,7 @@ from avrec.drive.lane_graph import Lane, LaneGraph
 from avrec.errors import DataError
 from avrec.maps import read_opendrive
 from carla_bridge.navigation import navigation_file, walk_mesh
+from carla_bridge.world.furniture import Piece, furniture_of
 from carla_bridge.world.ground import Ground, ground_of_lanes
 from carla_bridge.world.ground_mesh import ground_of_mesh
 from carla_bridge.world.pose import Pose
@@ -66,6 +67,11 @@ class RoadMap:
     def navigation(self) -> bytes:
         """Where people walk, as the file that clients load; empty without sidewalks."""
         return navigation_file(walk_mesh(self.graph))
+
+    @cached_property
+    def furniture(self) -> tuple[Piece, ...]:
+        """What stands in the map besides actors."""
+        return furniture_of(self)
 
 
 def read_road_map(source: str | Path | bytes, name: str | None = None) -> RoadMap:

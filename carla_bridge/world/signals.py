@@ -11,6 +11,7 @@ from avrec.drive.lane_graph import LaneGraph
 from carla_bridge.world.motion import Float64
 from carla_bridge.world.pose import Pose, compose
 from carla_bridge.world.traffic_lights import lights_of_map
+from carla_bridge.world.traffic_signs import signs_of_map
 
 if TYPE_CHECKING:
     from carla_bridge.world.world import World
@@ -24,11 +25,13 @@ class Signals:
     Attributes:
         lights: in the order of the map's signals.
         groups: lights that switch together or in turn.
+        signs: signs that have actors.
         at: int64 [V] index of the light at which each vehicle of the fleet is, -1 for none.
     """
 
     def __init__(self, graph: LaneGraph) -> None:
         self.lights, self.groups = lights_of_map(graph)
+        self.signs = signs_of_map(graph)
         self.at: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         zones = [compose(light.pose, Pose(*light.zone_center, 0.0, 0.0, light.zone_yaw)) for light in self.lights]
         self._center: Float64 = np.array([zone.position for zone in zones]).reshape(-1, 3)

@@ -15,7 +15,7 @@ import numpy as np
 from avrec.drive.lane_graph import Lane, LaneGraph, Signal
 from carla_bridge.world.pose import Pose, Vector
 
-__all__ = ["LightGroup", "LightState", "TrafficLight", "lights_of_map"]
+__all__ = ["LightGroup", "LightState", "TrafficLight", "is_light", "lights_of_map", "zone_of"]
 
 GREEN_S, YELLOW_S, RED_S = 10.0, 3.0, 2.0
 TYPE_LIGHT = "1000001"
@@ -108,6 +108,11 @@ class LightGroup:
                     lights[index].state = shown
 
 
+def is_light(signal: Signal) -> bool:
+    """Whether a signal is a traffic light."""
+    return signal.traffic_light or signal.type == TYPE_LIGHT
+
+
 def lights_of_map(graph: LaneGraph) -> tuple[list[TrafficLight], list[LightGroup]]:
     """The lights of a map in the order of its signals, and their groups."""
     junction_of = {name: junction.id for junction in graph.junctions.values() for name in junction.controllers}
@@ -120,7 +125,7 @@ def lights_of_map(graph: LaneGraph) -> tuple[list[TrafficLight], list[LightGroup
     group_of: dict[str, int] = {}
     phase_of: dict[str, int] = {}
     for signal in graph.signals:
-        if not signal.traffic_light and signal.type != TYPE_LIGHT:
+        if not is_light(signal):
             continue
         switch = controller_of.get(signal.id, f"signal {signal.id}")
         key = f"junction {junction_of[switch]}" if switch in junction_of else switch
@@ -141,14 +146,14 @@ def lights_of_map(graph: LaneGraph) -> tuple[list[TrafficLight], list[LightGroup
 def _light(signal: Signal, graph: LaneGraph, group: int, pole: int) -> TrafficLight:
     x, y, z = (float(value) for value in signal.position)
     pose = Pose(x, y, z, 0.0, 0.0, signal.facing_rad)
-    center, half, yaw = _zone(signal, [graph.lanes[name] for name in signal.lanes if name in graph.lanes])
+    center, half, yaw = zone_of(signal, [graph.lanes[name] for name in signal.lanes if name in graph.lanes])
     c, s = np.cos(pose.yaw), np.sin(pose.yaw)
     dx, dy = center[0] - x, center[1] - y
     local = (float(c * dx + s * dy), float(c * dy - s * dx), center[2] - z)
     return TrafficLight(signal.id, pose, local, half, yaw - pose.yaw, group, pole)
 
 
-def _zone(signal: Signal, lanes: Iterable[Lane]) -> tuple[Vector, Vector, float]:
+def zone_of(signal: Signal, lanes: Iterable[Lane]) -> tuple[Vector, Vector, float]:
     """The box over the lanes where they pass the signal, in the world: centre, half sizes and heading."""
     edges = []
     heading = signal.heading_rad

@@ -54,6 +54,12 @@ class Walls:
     low: Float64
     high: Float64
 
+    @property
+    def cells(self) -> Int64:
+        """Columns and rows of the cells, int64 [K, 2]."""
+        row = ((self.keys + 2**31) & 0xFFFFFFFF) - 2**31
+        return np.stack([(self.keys - row) >> 32, row], axis=-1)
+
     def at(self, points: Float64, low: Float64, high: Float64) -> Int64:
         """Index of the cell that points [N, 2] of bodies between two heights [N] are in, -1 for none."""
         if not len(self.keys):

@@ -13,6 +13,7 @@ import numpy as np
 from carla_bridge.world.ackermann import AckermannController
 from carla_bridge.world.actor import Actor, ActorError, ActorSpec, Kind, SpawnError
 from carla_bridge.world.bumping import Bumper, Collision, overlaps
+from carla_bridge.world.drawings import Drawings
 from carla_bridge.world.fleet import Fleet
 from carla_bridge.world.friction import FrictionArea, friction_areas, set_friction
 from carla_bridge.world.motion import COLUMNS, POSE, SPIN, VELOCITY, Float64
@@ -49,6 +50,7 @@ class World:
         gravity: m/s².
         next_id: of the next actor.
         sight: how far one sees, for attachments on spring arms.
+        drawings: debug shapes.
     """
 
     def __init__(self, road_map: RoadMap, first_id: int = 1) -> None:
@@ -70,6 +72,7 @@ class World:
         self._wall_bumper: WallBumper | None = None
         self._attached: list[Actor] = []
         self.sight: Sight = _clear
+        self.drawings = Drawings()
         self._areas: tuple[FrictionArea, ...] = ()
         self.signals = Signals(road_map.graph)
 
@@ -258,6 +261,7 @@ class World:
         self.signals.step(dt, self)
         self.frame += 1
         self.time_s += dt
+        self.drawings.expire(self.time_s, self.frame)
 
     def _steer(self, actor: Actor, controller: AckermannController, dt: float) -> None:
         vx, vy, _ = self.velocity(actor)

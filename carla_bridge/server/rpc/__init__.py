@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from carla_bridge.server.rpc import (
     actors,
     batch,
+    debug,
     files,
     lights,
     motion,
@@ -34,6 +35,7 @@ _MODULES = (
     lights,
     traffic_managers,
     queries,
+    debug,
     recorder,
     sensors,
     batch,

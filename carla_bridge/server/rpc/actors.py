@@ -8,6 +8,7 @@ from carla_bridge.server.rpc.registry import RpcError, RpcGroup
 from carla_bridge.server.wire.values import Value, box_out, pose_in, pose_out
 from carla_bridge.world.actor import Actor
 from carla_bridge.world.pose import ORIGIN
+from carla_bridge.world.spring_arm import SpringArm
 
 if TYPE_CHECKING:
     from carla_bridge.server.host import Host
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["rpc", "spawn"]
 
 rpc = RpcGroup()
+
+SPRING_ARM, SPRING_ARM_GHOST = 1, 2
 
 
 @rpc.value("get_spectator")
@@ -53,8 +56,13 @@ def spawn_actor(host: Host, description: Value, transform: Value) -> Any:
 def spawn_actor_with_parent(
     host: Host, description: Value, transform: Value, parent: int, attachment: int = 0, socket: str = ""
 ) -> Any:
-    """Spawn on another actor; spring arms are rigid here. Clients before 0.9.16 send no socket name."""
-    return host.descriptions[spawn(host, description, transform, parent).id]
+    """Spawn on another actor, rigidly or on a spring arm. Clients before 0.9.16 send no socket name."""
+    if socket:
+        raise RpcError(f"there is no socket {socket!r}: actors have none here; attach without a socket name")
+    actor = spawn(host, description, transform, parent)
+    if int(attachment) in (SPRING_ARM, SPRING_ARM_GHOST):
+        host.world.hold(actor, SpringArm(retracts=int(attachment) == SPRING_ARM))
+    return host.descriptions[actor.id]
 
 
 @rpc.value("destroy_actor")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from carla_bridge.server.rpc.registry import RpcError, RpcGroup
-from carla_bridge.server.wire.values import Value, numbers_in
+from carla_bridge.server.wire.values import Value, box_out, numbers_in
+from carla_bridge.world.furniture import panel_of
 from carla_bridge.world.traffic_lights import LightState, TrafficLight
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["rpc"]
 
 rpc = RpcGroup()
-
-PANEL_HALF = (0.2, 0.2, 0.5)
 
 
 def _light(host: Host, actor_id: int) -> TrafficLight:
@@ -86,10 +85,10 @@ def get_group_traffic_lights(host: Host, actor_id: int) -> list[int]:
 
 @rpc.value("get_light_boxes")
 def get_light_boxes(host: Host, actor_id: int) -> list[Any]:
-    """The panel, in the world."""
+    """The panel, in the world: its position in the map is its foot."""
     light = _light(host, actor_id)
-    pose = light.pose
-    return [[[pose.x, -pose.y, pose.z], list(PANEL_HALF), [0.0, 0.0, 0.0], actor_id]]
+    pose, half = panel_of(next(each for each in host.road_map.graph.signals if each.id == light.signal))
+    return [box_out(pose.position, half, actor_id, pose.yaw)]
 
 
 @rpc.value("query_lights_state")
@@ -100,4 +99,5 @@ def query_lights_state(host: Host, client: str) -> list[Any]:
 
 @rpc.nothing("update_lights_state", "update_day_night_cycle")
 def update_lights(host: Host, client: str, *arguments: Value) -> None:
-    """Street lamps; an OpenDRIVE map has none."""
+    """Street lamps: an OpenDRIVE map has none, so a client knows none to change."""
+    host.warn_once("lamps", "There are no street lamps: OpenDRIVE maps and scenes bring none to switch.")

@@ -1,4 +1,4 @@
-"""Questions about the world's geometry, and debug drawings."""
+"""Questions about the world's geometry and what stands in it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carla_bridge.sensors.caster import cast
-from carla_bridge.server.rpc.registry import RpcGroup
-from carla_bridge.server.wire.values import Value, box_out, numbers_in, vector_in, vector_out
+from carla_bridge.server.rpc.registry import RpcError, RpcGroup
+from carla_bridge.server.wire.values import Value, box_out, numbers_in, pose_out, vector_in, vector_out
 from carla_bridge.world.actor import SOLID
+from carla_bridge.world.pose import Pose, compose
 
 if TYPE_CHECKING:
     from carla_bridge.server.host import Host
@@ -53,43 +54,56 @@ def project_point(host: Host, location: Value, direction: Value, reach: float) -
 
 @rpc.value("get_all_level_BBs")
 def get_all_level_bbs(host: Host, label: int) -> list[Any]:
-    """Boxes of the solid actors of a class, in the world. The map itself is lanes only."""
+    """Boxes in the world of a class's solid actors, and of what stands in the map."""
     found = []
     for actor in host.world.actors.values():
         if actor.kind in SOLID and (label == ANY or label in actor.spec.labels):
-            pose = host.world.pose(actor)
-            x, y, z = actor.spec.box_center
-            found.append(box_out((pose.x + x, pose.y + y, pose.z + z), actor.spec.half, actor.id, pose.yaw))
+            pose = compose(host.world.pose(actor), Pose(*actor.spec.box_center))
+            found.append(box_out(pose.position, actor.spec.half, actor.id, pose.yaw))
+    for piece in host.road_map.furniture:
+        if label in (ANY, piece.label):
+            found.append(box_out(piece.pose.position, piece.half, 0, piece.pose.yaw))
     return found
 
 
 @rpc.value("get_environment_objects")
 def get_environment_objects(host: Host, label: int) -> list[Any]:
-    """An OpenDRIVE map has no objects of its own."""
-    return []
+    """What stands in the map besides actors: panels and poles of signals, parked cars, the surface's pieces."""
+    return [
+        [
+            pose_out(piece.pose),
+            box_out(piece.pose.position, piece.half, 0, piece.pose.yaw),
+            piece.id,
+            piece.name,
+            piece.label,
+        ]
+        for piece in host.road_map.furniture
+        if label in (ANY, piece.label)
+    ]
 
 
 @rpc.nothing("enable_environment_objects")
 def enable_environment_objects(host: Host, ids: Value, on: bool) -> None:
-    """An OpenDRIVE map has no objects of its own."""
+    """Refused: they are parts of one surface and one cloud of Gaussians, or only numbers in a map."""
+    text = "Environment objects cannot be hidden: pictures and collisions keep showing them."
+    host.warn_once(text, text)
+    raise RpcError(text)
 
 
 @rpc.value("get_names_of_all_objects")
 def get_names_of_all_objects(host: Host) -> list[str]:
-    """Names of things whose textures could be changed: none."""
-    return []
+    """Names of what stands in the map."""
+    return [piece.name for piece in host.road_map.furniture]
 
 
 @rpc.nothing("apply_color_texture_to_objects", "apply_float_color_texture_to_objects")
 def apply_texture(host: Host, names: Value, material: int, texture: Value) -> None:
-    """Nothing here has textures."""
+    """Refused: nothing here has textures."""
+    raise RpcError("Textures cannot be changed: scenes are drawn from Gaussians and maps in plain colours.")
 
 
-@rpc.nothing("draw_debug_shape")
-def draw_debug_shape(host: Host, shape: Value) -> None:
-    """A drawing for the viewer; pictures do not show it."""
-
-
-@rpc.nothing("clear_debug_shape", "clear_debug_string", "set_annotations_traverse_translucency")
-def clear_debug(host: Host, *arguments: Any) -> None:
-    """Nothing is kept of debug drawings."""
+@rpc.nothing("set_annotations_traverse_translucency")
+def set_annotations_traverse_translucency(host: Host, on: bool) -> None:
+    """Annotations end at the first surface; there is no glass here."""
+    if on:
+        host.warn_once("glass", "Labels and depth always end at the first surface: nothing here is known to be glass.")

@@ -89,7 +89,7 @@ def tick_cue(host: Host) -> int:
 
 @rpc.nothing("load_new_episode")
 def load_new_episode(host: Host, name: str, reset_settings: bool = True, layers: int = 0) -> None:
-    """Load a map by name, or the same one again."""
+    """Load a map by name, or the same one again. There are no layers to choose from."""
     wanted = name.rsplit("/", 1)[-1]
     if not wanted:
         host.load(host.road_map, reset_settings=bool(reset_settings))
@@ -113,4 +113,5 @@ def copy_opendrive_to_file(host: Host, opendrive: str, parameters: Any = None) -
 
 @rpc.nothing("load_map_layer", "unload_map_layer")
 def map_layer(host: Host, layers: int) -> None:
-    """Maps from OpenDRIVE have no layers of buildings or plants: nothing to show or hide."""
+    """Nothing to show or hide: neither maps from OpenDRIVE nor scenes come in layers."""
+    host.warn_once("layers", "Map layers have no effect: neither OpenDRIVE maps nor scenes come in layers.")
