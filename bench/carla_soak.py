@@ -197,11 +197,9 @@ def _print(found: Soak, minutes: float) -> None:
         f"soak, {minutes:g} min             {found.deaths.total()} clients killed in {len(sizes)} rounds, "
         f"server {'up' if found.alive else 'DOWN'}, longest wait of the witness {found.slowest_s:.2f} s"
     )
-    print(
-        f"  memory {statistics.median(each.memory_mib for each in first):.1f} to "
-        f"{statistics.median(each.memory_mib for each in last):.1f} MiB ({found.growth():+.1%}), "
-        f"most {max(sizes):.1f}; files {first[0].files} to {last[-1].files}, threads {first[0].threads} to {last[-1].threads}"
-    )
+    before, after = (statistics.median(each.memory_mib for each in part) for part in (first, last))
+    print(f"  memory {before:.1f} to {after:.1f} MiB ({found.growth():+.1%}), most {max(sizes):.1f}")
+    print(f"  files {first[0].files} to {last[-1].files}, threads {first[0].threads} to {last[-1].threads}")
     print("  killed: " + ", ".join(f"{name} {count}" for name, count in sorted(found.deaths.items())))
     print("  crashed before: " + (", ".join(f"{name} {count}" for name, count in found.crashes.items()) or "none"))
 

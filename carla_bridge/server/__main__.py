@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -26,9 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", default="0.9.16", choices=sorted(PROFILES), help="of the clients (default 0.9.16)")
     parser.add_argument("--seed", type=int, default=0, help="of sensor noise (default 0)")
     parser.add_argument("--recordings", type=Path, default=Path("carla_recordings"), help="folder of recordings")
+    parser.add_argument("--parent", type=int, help="end when this process, which started the server, does")
     parser.add_argument("--ready-line", action="store_true", help="print 'ready PORT' once clients can connect")
     options = parser.parse_args(arguments)
-    _allow_many_connections()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
         maps = [_read(name) for name in options.map]
@@ -39,20 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
             maps={each.name: each for each in maps},
             recordings=options.recordings,
         )
-        run_server(host, options.host, options.port, _say_ready if options.ready_line else None)
+        run_server(host, options.host, options.port, _say_ready if options.ready_line else None, parent=options.parent)
     except AvrecError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0
-
-
-def _allow_many_connections() -> None:
-    """Every sensor that somebody watches is a connection, and the usual limit of open files is low."""
-    with contextlib.suppress(ImportError, OSError, ValueError):  # not on every system, not always allowed
-        import resource
-
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _read(name: str) -> RoadMap:

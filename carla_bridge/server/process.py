@@ -84,6 +84,8 @@ def serve(
 ) -> Server:
     """Start a world that CARLA clients connect to, and wait until they can.
 
+    It runs in a process of its own, which ends with this one, however this one ends.
+
     Args:
         source: an OpenDRIVE map (path or bytes) or a scene with a map (path, or as it is in memory).
         port: of the RPC, 0 for a free one.
@@ -103,7 +105,7 @@ def serve(
     from_memory = isinstance(source, bytes)
     command = [sys.executable, "-m", "carla_bridge.server", "-" if from_memory else str(source), "--ready-line"]
     command += ["--port", str(port), "--host", host, "--version", version, "--seed", str(seed)]
-    command += ["--recordings", str(recordings)]
+    command += ["--recordings", str(recordings), "--parent", str(os.getpid())]
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(part for part in sys.path if part)
     process = subprocess.Popen(

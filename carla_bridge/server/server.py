@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ __all__ = ["run_server"]
 log = logging.getLogger(__name__)
 
 BACKLOG = 128
+PARENT_EVERY_S = 1.0
+"""How often a server looks whether the process that started it still lives."""
 
 
 def run_server(
@@ -25,6 +28,8 @@ def run_server(
     port: int = 2000,
     ready: Callable[[int], None] | None = None,
     stop: asyncio.Event | None = None,
+    *,
+    parent: int | None = None,
 ) -> None:
     """Serve until interrupted or told to stop.
 
@@ -34,17 +39,25 @@ def run_server(
         port: of the RPC, 0 for a free one; streams use the next one, or another free one.
         ready: called with the RPC port once clients can connect.
         stop: ends the server when set.
+        parent: process that started this one; when it is gone the server ends, so that none is left behind.
 
     Raises:
         AvrecError: the port is taken.
     """
+    _allow_many_connections()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(host, address, port, ready, stop))
+        asyncio.run(_serve(host, address, port, ready, stop, parent))
 
 
 async def _serve(
-    host: Host, address: str, port: int, ready: Callable[[int], None] | None, stop: asyncio.Event | None
+    host: Host,
+    address: str,
+    port: int,
+    ready: Callable[[int], None] | None,
+    stop: asyncio.Event | None,
+    parent: int | None,
 ) -> None:
+    stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
     rpc_socket = _listen(address, port)
     rpc_port = int(rpc_socket.getsockname()[1])
@@ -54,12 +67,15 @@ async def _serve(
     rpc = await loop.create_server(lambda: RpcProtocol(host), sock=rpc_socket, backlog=BACKLOG)
     log.info("Serving CARLA %s on %s:%d.", host.profile.version, address, rpc_port)
     clock = loop.create_task(_run_freely(host))
+    watch = loop.create_task(_stop_without(parent, stop)) if parent is not None else None
     try:
         if ready is not None:
             ready(rpc_port)
-        await (stop or asyncio.Event()).wait()
+        await stop.wait()
     finally:
         clock.cancel()
+        if watch is not None:
+            watch.cancel()
         rpc.close()
         streaming.close()
         if host.recorder is not None:
@@ -67,6 +83,22 @@ async def _serve(
         host.streams.close_all()
         for client in tuple(host.clients):
             client.close()
+
+
+async def _stop_without(parent: int, stop: asyncio.Event) -> None:
+    while os.getppid() == parent:
+        await asyncio.sleep(PARENT_EVERY_S)
+    log.info("The process that started the server is gone.")
+    stop.set()
+
+
+def _allow_many_connections() -> None:
+    """Every sensor that somebody watches is a connection, and the usual limit of open files is low."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # not on every system, not always allowed
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _run_freely(host: Host) -> None:
