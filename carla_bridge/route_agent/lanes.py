@@ -87,14 +87,13 @@ class LaneNetwork:
             goal = generator.choice(goals)
             try:
                 found = self._way(here, goal)
-                if not self._next.get(goal[0]):
-                    continue  # a dead end: nothing to go on with
             except AvrecError:
                 continue
-            way += found
-            here = goal
-            if sum(leg.end_m - leg.start_m for leg in way) >= length_m:
-                return self._route(way)
+            length = sum(leg.end_m - leg.start_m for leg in [*way, *found])
+            if length >= length_m:
+                return self._route([*way, *found])
+            if self._next.get(goal[0]):  # a dead end is nothing to go on with
+                here, way = goal, [*way, *found]
         raise AvrecError(
             f"No route of {length_m:.0f} m was found from ({start.x:.1f}, {start.y:.1f}): the lanes end before. "
             "Ask for a shorter one, or start elsewhere."
@@ -121,7 +120,14 @@ class LaneNetwork:
         return self._lines[piece]
 
     def _length(self, piece: Piece) -> float:
+        """Of a piece, along its road."""
         return float(self._line(piece)[1][-1])
+
+    def _metres(self, piece: Piece, from_m: float = 0.0) -> float:
+        """Of a piece from so far along its road on, along the lane itself: longer outside in a bend."""
+        points, stations = self._line(piece)
+        rest = points[stations >= from_m]
+        return float(np.linalg.norm(np.diff(rest, axis=0), axis=1).sum())
 
     def _beside(self, piece: Piece, from_m: float) -> list[Piece]:
         """Pieces into which the lane may be changed over the next `CHANGE_M` metres."""
@@ -166,10 +172,10 @@ class LaneNetwork:
             offset = 0.0 if moved else from_m
             source = stop if moved else None
             moved = True
-            length = self._length(stop.piece)
+            length = self._metres(stop.piece, offset)
             last = self._line(stop.piece)[0][-1]
             steps = [
-                (Stop(each, False), length - offset + float(np.linalg.norm(self._line(each)[0][0] - last)))
+                (Stop(each, False), length + float(np.linalg.norm(self._line(each)[0][0] - last)))
                 for each in self._next.get(stop.piece, ())
                 if each in self._entries
             ]
