@@ -59,7 +59,10 @@ def furniture_of(road_map: RoadMap) -> tuple[Piece, ...]:
         found += _parked(road_map.scene)
     if road_map.walls is not None:
         found += _walls(road_map.walls)
-    return tuple(Piece(number, f"{name}_{number}", *rest) for number, (name, *rest) in enumerate(found, start=1))
+    return tuple(
+        Piece(number, f"{name}_{number}", label, pose, half)
+        for number, (name, label, pose, half) in enumerate(found, start=1)
+    )
 
 
 def panel_of(signal: Signal) -> tuple[Pose, Vector]:

@@ -21,6 +21,7 @@ from carla_bridge.world.physics import VehicleControl, VehiclePhysics
 from carla_bridge.world.pose import ORIGIN, Pose, Vector, compose
 from carla_bridge.world.road_map import RoadMap
 from carla_bridge.world.signals import Signals
+from carla_bridge.world.skeleton import Posture
 from carla_bridge.world.spring_arm import Sight, SpringArm, follow
 from carla_bridge.world.vehicle_step import step_vehicles
 from carla_bridge.world.walking import Gait, walk
@@ -44,6 +45,7 @@ class World:
         fleet: the vehicles' numbers.
         signals: traffic lights and who waits at them.
         gaits: what walkers were told, by id.
+        postures: how clients posed walkers' bones, by id.
         ackermann: controllers of vehicles that are driven by speed and angle, by id.
         collisions: contacts of the last step.
         frame, time_s: of the last step.
@@ -60,6 +62,7 @@ class World:
         self.motion: Float64 = self._motion[:0]
         self.fleet = Fleet()
         self.gaits: dict[int, Gait] = {}
+        self.postures: dict[int, Posture] = {}
         self.ackermann: dict[int, AckermannController] = {}
         self.collisions: list[Collision] = []
         self.frame = 0
@@ -132,6 +135,7 @@ class World:
                 if other.slot == moved and moved != actor.slot:
                     other.slot = actor.slot
         self.gaits.pop(actor_id, None)
+        self.postures.pop(actor_id, None)
         self.ackermann.pop(actor_id, None)
         self._changed()
         return gone

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from carla_bridge.server.rpc import vehicles, walkers
 from carla_bridge.server.rpc.registry import RpcError, RpcGroup
 from carla_bridge.server.wire.values import Value, box_out, pose_in, pose_out
-from carla_bridge.world.actor import Actor
-from carla_bridge.world.pose import ORIGIN
+from carla_bridge.world.actor import Actor, Kind
+from carla_bridge.world.pose import ORIGIN, Pose, compose
+from carla_bridge.world.skeleton import Bone
 from carla_bridge.world.spring_arm import SpringArm
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ __all__ = ["rpc", "spawn"]
 rpc = RpcGroup()
 
 SPRING_ARM, SPRING_ARM_GHOST = 1, 2
+ROOT = "root"
 
 
 @rpc.value("get_spectator")
@@ -86,34 +89,73 @@ def get_actor_bounding_box(host: Host, actor_id: int) -> Any:
 def get_actor_component_names(host: Host, actor_id: int) -> list[str]:
     """Actors here are one piece."""
     host.world.actor(actor_id)
-    return ["root"]
+    return [ROOT]
 
 
 @rpc.value("get_actor_component_world_transform")
 def get_actor_component_world_transform(host: Host, actor_id: int, name: str) -> Any:
     """The one piece is where the actor is."""
+    _component(name)
     return pose_out(host.world.pose(host.world.actor(actor_id)))
 
 
 @rpc.value("get_actor_component_relative_transform")
 def get_actor_component_relative_transform(host: Host, actor_id: int, name: str) -> Any:
     """The one piece is not displaced."""
+    _component(name)
     host.world.actor(actor_id)
     return pose_out(ORIGIN)
 
 
-def _none(host: Host, actor_id: int) -> list[Any]:
-    """Actors here have no bones and no sockets."""
+def _component(name: str) -> None:
+    if name != ROOT:
+        raise RpcError(f"there is no component {name!r}: actors here have one, {ROOT!r}")
+
+
+def _bones(host: Host, actor_id: int) -> list[Bone]:
+    """Bones of walkers, wheels of vehicles, none of anything else."""
+    actor = host.world.actor(actor_id)
+    if actor.kind is Kind.WALKER:
+        return walkers.bones_of_walker(host, actor_id)
+    if actor.slot < 0:
+        return []
+    pose = host.world.pose(actor)
+    found = [Bone("Vehicle_Base", pose, ORIGIN, ORIGIN)]
+    for wheel in host.physics_of(actor).wheels:
+        x, y, z = wheel.position
+        place = Pose(x, y, z, 0.0, 0.0, vehicles.steer_angle(host, actor, wheel))
+        side = "" if y == 0.0 else "_Left" if y > 0.0 else "_Right"
+        name = f"Wheel_{'Front' if x > 0.0 else 'Rear'}{side}"
+        found.append(Bone(name, compose(pose, place), place, place))
+    return found
+
+
+@rpc.value("get_actor_bone_names")
+def get_actor_bone_names(host: Host, actor_id: int) -> list[str]:
+    """Of a walker's skeleton, or a vehicle's wheels."""
+    return [bone.name for bone in _bones(host, actor_id)]
+
+
+def _bone_world_transforms(host: Host, actor_id: int) -> list[Any]:
+    """In the order of the names."""
+    return [pose_out(bone.world) for bone in _bones(host, actor_id)]
+
+
+rpc.value("get_actor_bone_world_transforms")(_bone_world_transforms)
+rpc.value("get_vehicle_bone_world_transforms")(_bone_world_transforms)
+
+
+@rpc.value("get_actor_bone_relative_transforms")
+def get_actor_bone_relative_transforms(host: Host, actor_id: int) -> list[Any]:
+    """In their parent bones, in the order of the names."""
+    return [pose_out(bone.relative) for bone in _bones(host, actor_id)]
+
+
+def _no_sockets(host: Host, actor_id: int) -> list[Any]:
+    """Actors here have no sockets."""
+    host.world.actor(actor_id)
     return []
 
 
-for _name in (
-    "get_actor_bone_names",
-    "get_actor_socket_names",
-    "get_actor_bone_world_transforms",
-    "get_actor_bone_relative_transforms",
-    "get_actor_socket_world_transforms",
-    "get_actor_socket_relative_transforms",
-    "get_vehicle_bone_world_transforms",
-):
-    rpc.value(_name)(_none)
+for _name in ("get_actor_socket_names", "get_actor_socket_world_transforms", "get_actor_socket_relative_transforms"):
+    rpc.value(_name)(_no_sockets)
