@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from avrec.gaussians import Gaussians
 from avrec.geometry import OpenCVPinholeCamera, transform_from
 from avrec.raster import SCENE_SETTINGS, Raster, View, rasterize
+from avrec.raster.native.rasterizer import NativeRasterizer
 from avrec.rendering.shot import sky_background
 from avrec.scene import Scene
 from carla_bridge.neural.labels import Labels
 from carla_bridge.neural.looks import Looks, pose_matrix
+from carla_bridge.neural.rays import read_along, surface_depth
 from carla_bridge.sensors.caster import cast
 from carla_bridge.sensors.plain import encode_depth
 from carla_bridge.sensors.rendering import CameraRequest, WorldView, solid_actors
 from carla_bridge.world.actor import Actor
+from carla_bridge.world.pose import Pose, rows
 from carla_bridge.world.world import World
 
 __all__ = ["SceneRenderer"]
@@ -28,6 +31,7 @@ Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Uint8 = NDArray[np.uint8]
 Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
 
 FAR_M = 1000.0
 BOX_COLOUR = np.array([0.45, 0.47, 0.5])
@@ -39,7 +43,7 @@ class _Hits:
     """What a picture's rays meet, [H, W]: distance (infinite for the sky), box of which actor (0 for none), normal."""
 
     distance: Float64
-    owner: NDArray[np.int64]
+    owner: Int64
     normal: Float64
     rays: Float64  # [H, W, 3] unit, in the world
     along: Float64  # [H, W] part of each ray along the camera's axis
@@ -61,6 +65,8 @@ class SceneRenderer:
         self.looks = Looks(scene)
         self.labels = Labels(scene)
         self._still = scene.world_gaussians()
+        self._sky = None if scene.sky is None else np.ascontiguousarray(scene.sky)
+        self._kernel = NativeRasterizer()
         self._joined: tuple[tuple[str, ...], Gaussians, Int32] | None = None
 
     def camera(self, view: WorldView, request: CameraRequest) -> Uint8 | Float32:
@@ -68,6 +74,8 @@ class SceneRenderer:
         drawn, boxes = self._actors(view.world, request.actor)
         shot = self._view(request, view.world, drawn)
         cloud, body = self._cloud(drawn)
+        if request.kind == "rgb" and not boxes:
+            return _bgra(self._coloured(self._colours(cloud, body if drawn else None, shot), request))
         raster = rasterize(
             cloud,
             shot,
@@ -76,8 +84,6 @@ class SceneRenderer:
             settings=SCENE_SETTINGS,
             normals=request.kind == "normals",
         )
-        if request.kind == "rgb" and not boxes:
-            return _bgra(self._coloured(raster.rgb, request))
         hits = _hits(view, shot, raster, boxes)
         if request.kind == "depth":
             return encode_depth(np.minimum(hits.distance * hits.along, FAR_M))
@@ -99,6 +105,37 @@ class SceneRenderer:
         if request.kind == "instance_segmentation":
             out[..., 1], out[..., 0] = owner & 255, (owner >> 8) & 255
         return out
+
+    def _colours(self, cloud: Gaussians, body: Int32 | None, shot: View) -> Float32:
+        """The rgb of `rasterize`, without the depth that costs a tenth more."""
+        self._kernel.project(cloud.packed, shot, body=body, settings=SCENE_SETTINGS)
+        sky = None if self._sky is None else self._kernel.sky(self._sky)
+        return self._kernel.forward(sky)["rgb"]
+
+    def cast(
+        self, view: WorldView, pose: Pose, ways: Float64, reach: float, ignore: frozenset[int]
+    ) -> tuple[Float64, Int64, Int64, Float64]:
+        """What rays meet; see `carla_bridge.sensors.rack.SensorRack.cast`.
+
+        Actors, and everything in a scene with a surface mesh, are met as `carla_bridge.sensors.caster.cast` has them:
+        the mesh has the lidar's accuracy where there was one. Without a mesh, the still world is where the Gaussians
+        are.
+        """
+        turn, origin = np.array(rows(pose)), np.array(pose.position)
+        world_ways = ways @ turn.T
+        found = cast(view, origin, world_ways, reach, ignore)
+        if self.scene.mesh is not None:
+            return found
+        distance, label, owner, normal = found
+        far, facing = read_along(self._depth_of_the_still_world, origin, turn, ways)
+        seen = np.flatnonzero(np.isfinite(far) & (far <= reach) & ((owner == 0) | (far < distance)))
+        distance[seen], owner[seen], normal[seen] = far[seen], 0, facing[seen]
+        points = origin + world_ways[seen] * far[seen, None]
+        label[seen] = self.labels.classes(view, points, owner[seen], np.ones(len(seen), np.bool_))
+        return distance, label, owner, normal
+
+    def _depth_of_the_still_world(self, shot: View) -> Raster:
+        return rasterize(self._still, shot, background=np.zeros(3, np.float32), settings=SCENE_SETTINGS, normals=True)
 
     def _actors(self, world: World, camera: int) -> tuple[list[tuple[Actor, str, Gaussians]], list[Actor]]:
         """Actors that are drawn with Gaussians, and those that are drawn as boxes."""
@@ -143,7 +180,7 @@ class SceneRenderer:
             return rgb
         return np.asarray(rgb @ affine[:, :3].T.astype(np.float32) + affine[:, 3].astype(np.float32))
 
-    def _flow(self, request: CameraRequest, world: World, points: Float64, owner: NDArray[np.int64]) -> Float32:
+    def _flow(self, request: CameraRequest, world: World, points: Float64, owner: Int64) -> Float32:
         """Motion in the picture since the last step, as a share of its size, x right and y up: float32 [H, W, 2]."""
         earlier = points.copy()
         for actor_id in np.unique(owner[owner > 0]).tolist():
@@ -166,7 +203,7 @@ class SceneRenderer:
 def _hits(view: WorldView, shot: View, raster: Raster, boxes: list[Actor]) -> _Hits:
     local, _ = shot.camera.pixel_rays()
     rays = local @ shot.rotation[0].T
-    distance = np.where(np.isfinite(raster.median_depth), raster.median_depth, np.inf).astype(np.float64)
+    distance = surface_depth(raster)
     owner = np.zeros(distance.shape, np.int64)
     normal = np.zeros(rays.shape) if raster.normal is None else raster.normal.astype(np.float64)
     if boxes:

@@ -6,6 +6,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from carla_bridge.sensors.caster import cast
 from carla_bridge.sensors.rack import Sensor, SensorRack
 from carla_bridge.world.actor import SOLID, Kind
 from carla_bridge.world.pose import Pose, compose, rotate, rows
@@ -52,8 +53,8 @@ def obstacle(rack: SensorRack, sensor: Sensor) -> list[bytes]:
     if not dynamic_only and NOBODY in rack.descriptions:
         everybody = frozenset(rack.world.actors)
         for left, up in SPREAD:
-            start = origin + rotate(pose, (0.0, left * radius, up * radius))
-            distance, label, owner, _ = rack.cast(start, ahead[None], min(reach, best), everybody)
+            start = compose(pose, Pose(0.0, left * radius, up * radius))
+            distance, label, owner, _ = cast(rack.view(), np.array(start.position), ahead[None], reach, everybody)
             if distance[0] < best and not owner[0] and int(label[0]) not in GROUND:
                 best, other = float(distance[0]), NOBODY
     if other not in rack.descriptions or sensor.actor.parent not in rack.descriptions:

@@ -108,11 +108,9 @@ class _Hits:
 
 def _hits(rack: SensorRack, sensor: Sensor, ways: Float64, channel: Int64) -> _Hits:
     pose = rack.pose(sensor)
-    world_ways = ways @ np.array(rows(pose)).T
-    ignore = frozenset({sensor.actor.id})
-    distance, label, owner, normal = rack.cast(np.array(pose.position), world_ways, sensor.number_of("range"), ignore)
+    distance, label, owner, normal = rack.cast(pose, ways, sensor.number_of("range"), frozenset({sensor.actor.id}))
     hit = np.isfinite(distance)
-    cosine = np.abs((normal[hit] * world_ways[hit]).sum(1))
+    cosine = np.abs((normal[hit] * (ways[hit] @ np.array(rows(pose)).T)).sum(1))
     return _Hits(ways[hit], distance[hit], label[hit], owner[hit], channel[hit], cosine)
 
 

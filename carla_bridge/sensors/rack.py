@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from carla_bridge.sensors.attributes import check, unused
 from carla_bridge.sensors.caster import cast
-from carla_bridge.sensors.rendering import SensorRenderer, WorldView
+from carla_bridge.sensors.rendering import RayRenderer, SensorRenderer, WorldView
 from carla_bridge.server.profiles import Profile
 from carla_bridge.server.snapshot import HEADER, carla_motion
 from carla_bridge.server.streaming.streams import Streams
 from carla_bridge.world.actor import Actor
 from carla_bridge.world.motion import SPIN, VELOCITY, Float64
-from carla_bridge.world.pose import Pose
+from carla_bridge.world.pose import Pose, rows
 from carla_bridge.world.world import World
 
 if TYPE_CHECKING:
@@ -180,10 +180,23 @@ class SensorRack:
         return WorldView(self.world, tuple(self.weather))
 
     def cast(
-        self, origin: Float64, directions: Float64, reach: float, ignore: frozenset[int] = frozenset()
+        self, pose: Pose, ways: Float64, reach: float, ignore: frozenset[int] = frozenset()
     ) -> tuple[Float64, NDArray[np.int64], NDArray[np.int64], Float64]:
-        """Nearest hits of rays from one point; see `carla_bridge.sensors.caster.cast`."""
-        return cast(self.view(), origin, directions, reach, ignore)
+        """Nearest hits of rays from one point.
+
+        Args:
+            pose: of that point.
+            ways: unit vectors [R, 3] in the pose's own frame.
+            reach: metres.
+            ignore: ids of actors that are looked through.
+
+        Returns:
+            Distance [R] (infinite where nothing is hit), class [R], actor [R] (0 for none), normal [R, 3] in the world.
+        """
+        renderer: object = self.renderer
+        if isinstance(renderer, RayRenderer):
+            return renderer.cast(self.view(), pose, ways, reach, ignore)
+        return cast(self.view(), np.array(pose.position), ways @ np.array(rows(pose)).T, reach, ignore)
 
     def pose(self, sensor: Sensor) -> Pose:
         """Where a sensor is."""

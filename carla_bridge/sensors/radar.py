@@ -30,7 +30,7 @@ def radar(rack: SensorRack, sensor: Sensor) -> list[bytes]:
     world_ways = ways @ np.array(rows(pose)).T
     ignore = frozenset({sensor.actor.id, sensor.actor.parent})
     origin = np.array(pose.position)
-    distance, _, owner, _ = rack.cast(origin, world_ways, number("range"), ignore)
+    distance, _, owner, _ = rack.cast(pose, ways, number("range"), ignore)
     hit = np.isfinite(distance)
     world_ways, distance, owner = world_ways[hit], distance[hit], owner[hit]
     motion = rack.world.motion

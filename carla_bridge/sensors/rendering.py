@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from carla_bridge.world.actor import Actor
 from carla_bridge.world.pose import Pose
 from carla_bridge.world.world import World
 
-__all__ = ["CameraRequest", "SensorRenderer", "WorldView"]
+__all__ = ["CameraRequest", "RayRenderer", "SensorRenderer", "WorldView", "solid_actors"]
 
 Uint8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,17 @@ class SensorRenderer(Protocol):
 
     def camera(self, view: WorldView, request: CameraRequest) -> Uint8 | Float32:
         """A picture: uint8 [height, width, 4] BGRA as CARLA encodes the kind, or float32 [height, width, 2] flow."""
+        ...
+
+
+@runtime_checkable
+class RayRenderer(Protocol):
+    """A renderer that also knows what rays meet, better than `carla_bridge.sensors.caster` does."""
+
+    def cast(
+        self, view: WorldView, pose: Pose, ways: Float64, reach: float, ignore: frozenset[int]
+    ) -> tuple[Float64, NDArray[np.int64], NDArray[np.int64], Float64]:
+        """See `carla_bridge.sensors.rack.SensorRack.cast`."""
         ...
 
 
