@@ -188,6 +188,19 @@ class Scene:
         moved = replace(self.track(track_id), world_from_box=world_from_box)
         return replace(self, tracks=tuple(moved if track.id == track_id else track for track in self.tracks))
 
+    def with_actor(self, track: Track, gaussians: Gaussians | None = None) -> Scene:
+        """The scene with one more actor.
+
+        Args:
+            track: its box through time; its id must be new.
+            gaussians: what it looks like, in the frame of its box; None leaves it out of pictures.
+
+        Raises:
+            DataError: there is an actor with that id.
+        """
+        actors = dict(self.actors) if gaussians is None else {**self.actors, track.id: gaussians}
+        return replace(self, actors=actors, tracks=(*self.tracks, track))
+
     @property
     def world_layers(self) -> tuple[Gaussians, ...]:
         """Everything that does not move: the static layer, and the road where it is a layer of its own."""
