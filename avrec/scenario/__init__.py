@@ -1,0 +1,76 @@
+"""Edge cases: a recorded drive in which actors do something else, by triggers and actions that compose."""
+
+from avrec.scenario.actions import (
+    Action,
+    Appear,
+    FollowPath,
+    Hold,
+    KeepSpeed,
+    LaneChange,
+    PaceEgo,
+    SpeedTo,
+    WalkAcross,
+)
+from avrec.scenario.added import ego_state, with_car, with_person
+from avrec.scenario.boxes import Box, EgoShape, distance, gap_ahead, overlap, time_to_collision
+from avrec.scenario.director import Director, EgoState
+from avrec.scenario.guide import Guide, guide_of
+from avrec.scenario.mover import ActorState
+from avrec.scenario.rehearsal import Rehearsal, checked, rehearse
+from avrec.scenario.scenario import Event, Scenario, replay
+from avrec.scenario.triggers import (
+    AllOf,
+    AnyOf,
+    Distance,
+    ElapsedTime,
+    Gap,
+    ReachedPoint,
+    Situation,
+    Then,
+    TimeToCollision,
+    TimeToReach,
+    Trigger,
+)
+
+__all__ = [
+    "Action",
+    "ActorState",
+    "AllOf",
+    "AnyOf",
+    "Appear",
+    "Box",
+    "Director",
+    "Distance",
+    "EgoShape",
+    "EgoState",
+    "ElapsedTime",
+    "Event",
+    "FollowPath",
+    "Gap",
+    "Guide",
+    "Hold",
+    "KeepSpeed",
+    "LaneChange",
+    "PaceEgo",
+    "ReachedPoint",
+    "Rehearsal",
+    "Scenario",
+    "Situation",
+    "SpeedTo",
+    "Then",
+    "TimeToCollision",
+    "TimeToReach",
+    "Trigger",
+    "WalkAcross",
+    "checked",
+    "distance",
+    "ego_state",
+    "gap_ahead",
+    "guide_of",
+    "overlap",
+    "rehearse",
+    "replay",
+    "time_to_collision",
+    "with_car",
+    "with_person",
+]

@@ -1,0 +1,194 @@
+"""When something begins: conditions that are looked at in every step, relative to the ego.
+
+A trigger is anything with a method ``holds(now)``, which gets a :class:`Situation`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import hypot, inf, isfinite
+from typing import Protocol
+
+from avrec.errors import AvrecError
+from avrec.scenario.boxes import Box, distance, gap_ahead, time_to_collision
+
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "Distance",
+    "ElapsedTime",
+    "Gap",
+    "ReachedPoint",
+    "Situation",
+    "Then",
+    "TimeToCollision",
+    "TimeToReach",
+    "Trigger",
+]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a trigger sees.
+
+    Attributes:
+        time_s: since the scenario's start.
+        ego, actor: boxes with their velocities.
+        idle_s: for how long what the actor was told before is finished; negative while it is not.
+    """
+
+    time_s: float
+    ego: Box
+    actor: Box
+    idle_s: float = -1.0
+
+    @property
+    def ego_speed_mps(self) -> float:
+        """Along its heading, positive forward."""
+        forward = self.ego.axes[0]
+        return float(forward[0] * self.ego.vx + forward[1] * self.ego.vy)
+
+
+class Trigger(Protocol):
+    """A condition."""
+
+    def holds(self, now: Situation) -> bool:
+        """Whether it is so now."""
+        ...
+
+
+@dataclass(frozen=True)
+class ElapsedTime:
+    """So many seconds after the scenario's start."""
+
+    after_s: float
+
+    def __post_init__(self) -> None:
+        _checked("ElapsedTime", "after_s", self.after_s, 0.0)
+
+    def holds(self, now: Situation) -> bool:
+        """See the class; half a microsecond early counts, for steps are whole microseconds."""
+        return now.time_s >= self.after_s - 5e-7
+
+
+@dataclass(frozen=True)
+class Distance:
+    """The boxes of actor and ego are nearer than this, metres."""
+
+    below_m: float
+
+    def __post_init__(self) -> None:
+        _checked("Distance", "below_m", self.below_m, 0.0)
+
+    def holds(self, now: Situation) -> bool:
+        """See the class."""
+        return distance(now.ego, now.actor) < self.below_m
+
+
+@dataclass(frozen=True)
+class TimeToCollision:
+    """The boxes of actor and ego touch within this many seconds if both go on as they do."""
+
+    below_s: float
+
+    def __post_init__(self) -> None:
+        _checked("TimeToCollision", "below_s", self.below_s, 0.0)
+
+    def holds(self, now: Situation) -> bool:
+        """See the class."""
+        return time_to_collision(now.ego, now.actor) < self.below_s
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The gap along the ego's heading, from its front to the actor's rear, lies within bounds in metres."""
+
+    above_m: float = -inf
+    below_m: float = inf
+
+    def holds(self, now: Situation) -> bool:
+        """See the class."""
+        return self.above_m <= gap_ahead(now.ego, now.actor) <= self.below_m
+
+
+@dataclass(frozen=True)
+class TimeToReach:
+    """The ego's front is level with the actor's middle within this many seconds at its present speed."""
+
+    below_s: float
+
+    def __post_init__(self) -> None:
+        _checked("TimeToReach", "below_s", self.below_s, 0.0)
+
+    def holds(self, now: Situation) -> bool:
+        """See the class; never where the ego stands or has passed the actor."""
+        forward = now.ego.axes[0]
+        ahead = forward[0] * (now.actor.x - now.ego.x) + forward[1] * (now.actor.y - now.ego.y) - now.ego.length_m / 2
+        return bool(ahead >= 0.0 and now.ego_speed_mps > 0.1 and ahead / now.ego_speed_mps < self.below_s)
+
+
+@dataclass(frozen=True)
+class ReachedPoint:
+    """The middle of the ego (or of the actor) is within so many metres of a place in the world."""
+
+    x: float
+    y: float
+    within_m: float = 2.0
+    who: str = "ego"
+
+    def __post_init__(self) -> None:
+        _checked("ReachedPoint", "within_m", self.within_m, 0.0)
+        if self.who not in ("ego", "actor"):
+            raise AvrecError(f"ReachedPoint knows no '{self.who}'. Choose who='ego' or who='actor'.")
+
+    def holds(self, now: Situation) -> bool:
+        """See the class."""
+        body = now.ego if self.who == "ego" else now.actor
+        return hypot(body.x - self.x, body.y - self.y) <= self.within_m
+
+
+@dataclass(frozen=True)
+class Then:
+    """What the actor was told before is finished, for so many seconds: the lane is changed, the speed is reached."""
+
+    after_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        _checked("Then", "after_s", self.after_s, 0.0)
+
+    def holds(self, now: Situation) -> bool:
+        """See the class."""
+        return now.idle_s >= self.after_s - 5e-7
+
+
+@dataclass(frozen=True, init=False)
+class AllOf:
+    """All of several triggers hold at once."""
+
+    triggers: tuple[Trigger, ...]
+
+    def __init__(self, *triggers: Trigger) -> None:
+        object.__setattr__(self, "triggers", triggers)
+
+    def holds(self, now: Situation) -> bool:
+        """See the class."""
+        return all(trigger.holds(now) for trigger in self.triggers)
+
+
+@dataclass(frozen=True, init=False)
+class AnyOf:
+    """At least one of several triggers holds."""
+
+    triggers: tuple[Trigger, ...]
+
+    def __init__(self, *triggers: Trigger) -> None:
+        object.__setattr__(self, "triggers", triggers)
+
+    def holds(self, now: Situation) -> bool:
+        """See the class."""
+        return any(trigger.holds(now) for trigger in self.triggers)
+
+
+def _checked(owner: str, name: str, value: float, least: float) -> None:
+    if not (isfinite(value) and value >= least):
+        raise AvrecError(f"{owner} needs {name} of at least {least:g}, found {value}. Give a finite number.")

@@ -1,0 +1,133 @@
+"""What the cases of the catalogue ask of the recording and the map."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.drive import Track
+from avrec.errors import AvrecError
+from avrec.scenario import Guide, Scenario, ego_state, gap_ahead, guide_of
+from avrec.scenario.boxes import Box, box_of_pose
+from avrec.scenario.director import is_person
+from avrec.scenario.road import Place
+
+__all__ = [
+    "ahead_in_lane",
+    "box_at",
+    "ego_box",
+    "ego_path",
+    "ego_place",
+    "in_range",
+    "moving_track",
+    "times_of",
+    "within",
+]
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+
+def in_range(name: str, value: float, low: float, high: float, unit: str) -> float:
+    """A parameter that can be.
+
+    Raises:
+        AvrecError: it cannot.
+    """
+    if not (isfinite(value) and low <= value <= high):
+        raise AvrecError(f"{name}={value:g} is out of range. Choose {low:g} to {high:g} {unit}.")
+    return float(value)
+
+
+def within(case: Scenario, at_s: float, lasts_s: float) -> None:
+    """Refuse what would not be over before the recording is.
+
+    Raises:
+        AvrecError: it would not.
+    """
+    if at_s + lasts_s > case.seconds:
+        raise AvrecError(
+            f"{case.name} would begin at {at_s:g} s and take {lasts_s:.1f} s, but the recording lasts only "
+            f"{case.seconds:.1f} s. Choose an earlier at_s{', or a shorter manoeuvre' if at_s < 0.5 else ''}."
+        )
+
+
+def times_of(case: Scenario) -> Int64:
+    """Every 50 ms of the scenario."""
+    return np.arange(case.start_us, case.end_us + 1, 50_000)
+
+
+def ego_box(case: Scenario, time_us: int) -> Box:
+    """The recorded ego's box."""
+    return ego_state(case, time_us).box(case.ego_shape)
+
+
+def ego_place(case: Scenario, time_us: int) -> Place:
+    """The lane of the recorded ego.
+
+    Raises:
+        AvrecError: the ego is on no lane.
+    """
+    box = ego_box(case, time_us)
+    place = case.road.place(np.array([box.x, box.y]), box.yaw)
+    if place is None:
+        raise AvrecError(
+            f"The recorded ego is on no lane of the map {(time_us - case.start_us) / 1e6:.1f} s after the start. "
+            "Begin elsewhere with replay(scene, start_us=...), or give the scene a better map."
+        )
+    return place
+
+
+def ego_path(case: Scenario) -> Guide:
+    """Where the recorded ego's rig goes.
+
+    Raises:
+        AvrecError: it stands still.
+    """
+    points = case.scene.ego.at(times_of(case), outside="hold")[:, :2, 3]
+    kept = [points[0]]
+    for point in points[1:]:
+        if np.linalg.norm(point - kept[-1]) >= 0.3:
+            kept.append(point)
+    if len(kept) < 4:
+        raise AvrecError(f"The recorded ego hardly moves in {case.scene.name}; {case.name} needs one that drives.")
+    return guide_of(np.stack(kept))
+
+
+def box_at(track: Track, time_us: int) -> Box:
+    """A recorded actor's box."""
+    pose = track.world_from_box.at(time_us, outside="hold")
+    return box_of_pose(pose, float(track.size_m[0]), float(track.size_m[1]))
+
+
+def moving_track(case: Scenario, actor: str, *, person: bool) -> Track:
+    """A recorded actor of a kind.
+
+    Raises:
+        AvrecError: no such actor, or of another kind.
+    """
+    track = case.scene.track(actor)
+    if is_person(track) != person:
+        wanted = "a person" if person else "a vehicle"
+        names = ", ".join(other.id for other in case.scene.tracks if is_person(other) == person)[:200] or "none"
+        raise AvrecError(f"{case.name} needs {wanted}, but {actor} is a {track.label}. The scene has {names}.")
+    return track
+
+
+def ahead_in_lane(case: Scenario, time_us: int, within_m: float) -> tuple[Track, float] | None:
+    """The nearest vehicle ahead on the recorded ego's way that drives as the ego does, and the gap to it."""
+    ego, path = ego_box(case, time_us), ego_path(case)
+    best: tuple[Track, float] | None = None
+    for track in case.scene.tracks:
+        first, last = track.world_from_box.span_us
+        if is_person(track) or not track.moving or not first <= time_us <= last:
+            continue
+        box = box_at(track, time_us)
+        along, left = path.nearest(np.array([box.x, box.y]))
+        turn = np.cos(float(path.at(along)[1]) - box.yaw)
+        gap = gap_ahead(ego, box)
+        if abs(float(left)) < 1.6 and turn > 0.7 and 0.0 < gap <= within_m and (best is None or gap < best[1]):
+            best = track, gap
+    return best

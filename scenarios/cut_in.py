@@ -1,0 +1,173 @@
+"""A car changes into the ego's lane, close ahead, and brakes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from avrec.errors import AvrecError
+from avrec.scenario import (
+    AllOf,
+    ElapsedTime,
+    Gap,
+    KeepSpeed,
+    LaneChange,
+    PaceEgo,
+    Scenario,
+    SpeedTo,
+    Then,
+    checked,
+    ego_state,
+    gap_ahead,
+    replay,
+    with_car,
+)
+from avrec.scene import Scene
+from scenarios.checks import box_at, ego_box, ego_place, in_range, moving_track, times_of, within
+
+__all__ = ["cut_in"]
+
+MOST_LATERAL_MPS2 = 6.0
+"""What tyres hold on a dry road."""
+
+
+def cut_in(
+    scene: Scene | Scenario,
+    *,
+    gap_m: float = 8.0,
+    side: Literal["left", "right"] = "left",
+    duration_s: float = 2.0,
+    brake_mps2: float = 6.0,
+    to_mps: float = 0.0,
+    at_s: float = 1.0,
+    actor: str | None = None,
+    overtaking: bool = False,
+) -> Scenario:
+    """A car changes from the lane beside into the ego's, ``gap_m`` ahead of it, and then brakes.
+
+    An added car paces the ego, as fast as that is, until it changes lanes; so the gap is right for any driver. A
+    recorded one follows its recording until the gap is ``gap_m``.
+
+    Args:
+        scene: to happen in; a scenario is forked.
+        gap_m: from the ego's front to the car's rear when the lane change begins.
+        side: of the ego on which the car comes.
+        duration_s: of the lane change.
+        brake_mps2: deceleration once the lane is changed; 0 drives on.
+        to_mps: speed to brake to.
+        at_s: when the lane change begins (of a recorded car: the earliest time).
+        actor: id of a recorded vehicle that is beside the ego; None adds a car.
+        overtaking: the car may come from the lane of oncoming traffic, as one does that overtakes.
+
+    Raises:
+        AvrecError: it cannot happen in this recording and on this map; the text says what could.
+    """
+    case = replay(scene).fork(
+        "cut_in",
+        tags=("cut-in", "vehicle", "lane change"),
+        kpis=("collision", "minimum distance", "TTC", "DRAC", "time headway"),
+        gap_m=in_range("gap_m", gap_m, 1.0, 100.0, "m"),
+        side=side,
+        duration_s=in_range("duration_s", duration_s, 0.5, 10.0, "s"),
+        brake_mps2=in_range("brake_mps2", brake_mps2, 0.0, 10.0, "m/s²"),
+        to_mps=in_range("to_mps", to_mps, 0.0, 40.0, "m/s"),
+        at_s=in_range("at_s", at_s, 0.0, 600.0, "s"),
+        actor=actor,
+        overtaking=overtaking,
+    )
+    if side not in ("left", "right"):
+        raise AvrecError(f"side='{side}' is none. Choose 'left' or 'right'.")
+    within(case, at_s, duration_s + 0.5)
+    begins_us = case.start_us + round(at_s * 1e6)
+    offset = _lane_beside(case, begins_us, side, overtaking)
+    lateral = 10.0 / np.sqrt(3.0) * offset / duration_s**2
+    if lateral > MOST_LATERAL_MPS2:
+        least = np.sqrt(10.0 / np.sqrt(3.0) * offset / MOST_LATERAL_MPS2)
+        raise AvrecError(
+            f"A lane change over {offset:.1f} m in {duration_s:g} s takes {lateral:.1f} m/s² sideways, which no tyre "
+            f"holds. Choose duration_s of at least {np.ceil(10 * least) / 10:.1f}."
+        )
+    if actor is None:
+        case, actor = _added(case, side, gap_m, overtaking)
+        case = case.when(ElapsedTime(0.0), PaceEgo(gap_m), actor=actor)
+        begin = ElapsedTime(at_s)
+        case = case.when(begin, LaneChange("ego", duration_s), KeepSpeed(), actor=actor)
+    else:
+        gap = _recorded_gap(case, actor, side, gap_m, begins_us)
+        case = case.when(AllOf(ElapsedTime(at_s), gap), LaneChange("ego", duration_s), KeepSpeed(), actor=actor)
+    if brake_mps2 > 0.0:
+        case = case.when(Then(), SpeedTo(to_mps, decel_mps2=brake_mps2), actor=actor)
+    return checked(case, advice="Try another gap_m, side or at_s.")
+
+
+def _lane_beside(case: Scenario, time_us: int, side: Literal["left", "right"], overtaking: bool) -> float:
+    """How far the lane beside is from the ego's, metres.
+
+    Raises:
+        AvrecError: there is none that a car may come from.
+    """
+    place = ego_place(case, time_us)
+    found = case.road.beside(place, side)
+    other: Literal["left", "right"] = "right" if side == "left" else "left"
+    there = case.road.beside(place, other)
+    hint = f" There is one on the {other}." if there is not None and there[0].drivable and there[1] else ""
+    if found is None:
+        raise AvrecError(f"The map has no lane on the {side} of the ego.{hint}")
+    lane, same = found
+    if not lane.drivable:
+        raise AvrecError(f"On the {side} of the ego is no lane to drive on but one for {lane.kind}.{hint}")
+    if not same and not overtaking:
+        raise AvrecError(
+            f"The lane on the {side} of the ego is for oncoming traffic.{hint} A car that overtakes the ego comes from "
+            "there: add overtaking=True."
+        )
+    own = case.road.line(place.lane).at(
+        case.road.line(place.lane).nearest(place.lane.center[:1, :2])[0] + place.along_m
+    )
+    return float(abs(case.road.line(lane, against=not same).nearest(own[0][0])[1]))
+
+
+def _added(case: Scenario, side: Literal["left", "right"], gap_m: float, overtaking: bool) -> tuple[Scenario, str]:
+    start = case.start_us
+    place = ego_place(case, start)
+    found = case.road.beside(place, side)
+    if found is None or not found[0].drivable or not (found[1] or overtaking):
+        raise AvrecError(
+            f"The lane on the {side} begins only later, so that the car cannot be there from the start. Begin later "
+            "with replay(scene, start_us=...)."
+        )
+    line = case.road.line(found[0], against=not found[1])
+    box = ego_box(case, start)
+    front = np.array([box.x, box.y]) + box.axes[0] * box.length_m / 2
+    along = float(line.nearest(front)[0]) + gap_m
+    return with_car(case, line, along, float(np.linalg.norm(ego_state(case, start).velocity_mps[:2])))
+
+
+def _recorded_gap(case: Scenario, actor: str, side: str, gap_m: float, begins_us: int) -> Gap:
+    """The trigger at which a recorded vehicle has the gap, coming nearer or getting ahead.
+
+    Raises:
+        AvrecError: it is not beside the ego, or never has that gap.
+    """
+    track = moving_track(case, actor, person=False)
+    first, last = track.world_from_box.span_us
+    times = [int(time) for time in times_of(case) if max(first, begins_us) <= time <= last]
+    gaps, lefts, turns = [], [], []
+    for time in times:
+        ego, box = ego_box(case, time), box_at(track, time)
+        gaps.append(gap_ahead(ego, box))
+        lefts.append(float(ego.axes[1] @ (box.x - ego.x, box.y - ego.y)))
+        turns.append(np.cos(box.yaw - ego.yaw))
+    if not times:
+        raise AvrecError(f"{actor} is not there after at_s={case.parameters['at_s']:g}. Choose an earlier at_s.")
+    if np.median(turns) < 0.7:
+        raise AvrecError(f"{actor} does not drive in the ego's direction, so that it cannot cut in. Choose another.")
+    if not 1.5 < np.median(lefts) * (1.0 if side == "left" else -1.0) < 6.0:
+        raise AvrecError(f"{actor} is not in the lane on the {side} of the ego. Choose another actor or side.")
+    if not min(gaps) <= gap_m <= max(gaps):
+        raise AvrecError(
+            f"The gap to {actor} is {min(gaps):.1f} to {max(gaps):.1f} m in the recording, never {gap_m:g} m. Choose "
+            "gap_m within that."
+        )
+    return Gap(below_m=gap_m) if gaps[0] > gap_m else Gap(above_m=gap_m)

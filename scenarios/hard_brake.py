@@ -1,0 +1,117 @@
+"""The vehicle ahead brakes hard."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from avrec.errors import AvrecError
+from avrec.scenario import (
+    AllOf,
+    Distance,
+    ElapsedTime,
+    PaceEgo,
+    Scenario,
+    SpeedTo,
+    checked,
+    ego_state,
+    gap_ahead,
+    replay,
+    with_car,
+)
+from avrec.scene import Scene
+from scenarios.checks import ahead_in_lane, box_at, ego_box, ego_place, in_range, moving_track, within
+
+__all__ = ["hard_brake"]
+
+
+def hard_brake(
+    scene: Scene | Scenario,
+    *,
+    brake_mps2: float = 6.0,
+    to_mps: float = 0.0,
+    at_s: float = 1.0,
+    near_m: float = 30.0,
+    gap_m: float | None = None,
+    actor: str | None = None,
+) -> Scenario:
+    """The vehicle that drives ahead of the ego brakes, once the ego is near enough for that to matter.
+
+    Args:
+        scene: to happen in; a scenario is forked.
+        brake_mps2: deceleration.
+        to_mps: speed to brake to.
+        at_s: earliest time.
+        near_m: it brakes only when the ego is nearer than this.
+        gap_m: add a car this far ahead of the ego instead, which paces it until it brakes.
+        actor: id of the recorded vehicle; None takes the one ahead in the ego's lane.
+
+    Raises:
+        AvrecError: it cannot happen in this recording and on this map; the text says what could.
+    """
+    case = replay(scene).fork(
+        "hard_brake",
+        tags=("braking", "vehicle", "lead vehicle"),
+        kpis=("collision", "minimum distance", "TTC", "DRAC", "time headway"),
+        brake_mps2=in_range("brake_mps2", brake_mps2, 0.5, 10.0, "m/s²"),
+        to_mps=in_range("to_mps", to_mps, 0.0, 40.0, "m/s"),
+        at_s=in_range("at_s", at_s, 0.0, 600.0, "s"),
+        near_m=in_range("near_m", near_m, 1.0, 200.0, "m"),
+        gap_m=gap_m,
+        actor=actor,
+    )
+    within(case, at_s, 0.5)
+    brake = SpeedTo(to_mps, decel_mps2=brake_mps2)
+    if gap_m is not None:
+        if actor is not None:
+            raise AvrecError("gap_m adds a car, actor names a recorded one. Give one of the two.")
+        in_range("gap_m", gap_m, 1.0, 100.0, "m")
+        case, actor = _added(case, gap_m)
+        case = case.when(ElapsedTime(0.0), PaceEgo(gap_m), actor=actor)
+    elif actor is None:
+        actor = _leader(case, at_s, near_m)
+    else:
+        _checked_leader(case, actor, at_s)
+    case = case.when(AllOf(ElapsedTime(at_s), Distance(below_m=near_m)), brake, actor=actor)
+    return checked(case, advice="Try another at_s, near_m or gap_m.")
+
+
+def _added(case: Scenario, gap_m: float) -> tuple[Scenario, str]:
+    start = case.start_us
+    line = case.road.line(ego_place(case, start).lane)
+    box = ego_box(case, start)
+    front = np.array([box.x, box.y]) + box.axes[0] * box.length_m / 2
+    speed = float(np.linalg.norm(ego_state(case, start).velocity_mps[:2]))
+    return with_car(case, line, float(line.nearest(front)[0]) + gap_m, speed)
+
+
+def _leader(case: Scenario, at_s: float, near_m: float) -> str:
+    """Id of the vehicle ahead.
+
+    Raises:
+        AvrecError: there is none.
+    """
+    found = ahead_in_lane(case, case.start_us + round(at_s * 1e6), within_m=200.0)
+    if found is None:
+        raise AvrecError(
+            f"No recorded vehicle drives ahead of the ego {at_s:g} s after the start. Add one with gap_m=15, or choose "
+            "another at_s."
+        )
+    track, gap = found
+    if gap > near_m:
+        raise AvrecError(
+            f"The vehicle ahead, {track.id}, is {gap:.1f} m away at {at_s:g} s. Choose near_m above that, another "
+            "at_s, or add a car with gap_m=15."
+        )
+    return track.id
+
+
+def _checked_leader(case: Scenario, actor: str, at_s: float) -> None:
+    track = moving_track(case, actor, person=False)
+    time_us = case.start_us + round(at_s * 1e6)
+    if not track.covers(time_us):
+        raise AvrecError(f"{actor} is not there {at_s:g} s after the start. Choose another at_s.")
+    if not track.moving:
+        raise AvrecError(f"{actor} stands all the time, so that it cannot brake. Choose a vehicle that drives.")
+    ego, box = ego_box(case, time_us), box_at(track, time_us)
+    if gap_ahead(ego, box) < 0.0 or abs(float(ego.axes[1] @ (box.x - ego.x, box.y - ego.y))) > 6.0:
+        raise AvrecError(f"{actor} is not ahead of the ego {at_s:g} s after the start. Choose one that is.")

@@ -1,0 +1,167 @@
+"""A person runs across the road in front of the ego."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.drive import Track
+from avrec.errors import AvrecError
+from avrec.scenario import AllOf, ElapsedTime, Guide, Scenario, SpeedTo, TimeToReach, WalkAcross, replay, with_person
+from avrec.scenario.rehearsal import checked
+from avrec.scene import Scene
+from scenarios.checks import ego_path, in_range, moving_track, times_of
+
+__all__ = ["pedestrian_dart_out"]
+
+Float64 = NDArray[np.float64]
+
+ACCEL_MPS2 = 5.0
+EARLY_S = 0.3
+"""Between the start of the scenario and the person's, so that they are seen to stand."""
+LATE_S = 0.3
+"""Between a blind car's arrival and the end of the recording."""
+
+
+def pedestrian_dart_out(
+    scene: Scene | Scenario,
+    *,
+    side: Literal["left", "right"] = "right",
+    speed_mps: float = 2.5,
+    from_m: float = 3.5,
+    place_m: float | None = None,
+    late_s: float = 0.0,
+    beyond_m: float = 3.0,
+    actor: str | None = None,
+) -> Scenario:
+    """A person at the roadside runs across when the ego has just the time to hit them.
+
+    They begin when the ego, at the speed that it has, needs as long to where they are as they need to the middle of
+    its way. A car that drives more slowly is met as well.
+
+    Args:
+        scene: to happen in; a scenario is forked.
+        side: of the ego's way on which they stand.
+        speed_mps: how fast they run; they reach it at 5 m/s².
+        from_m: distance of the place where they stand from the middle of the ego's way.
+        place_m: how far along the recorded way they stand, from the ego's front at the start; None takes the first
+            place that works.
+        late_s: how much later they begin; negative earlier.
+        beyond_m: how far past the ego's side they run.
+        actor: id of a recorded person who is near the ego's way; None adds one.
+
+    Raises:
+        AvrecError: it cannot happen in this recording; the text says what could.
+    """
+    case = replay(scene).fork(
+        "pedestrian_dart_out",
+        tags=("pedestrian", "crossing"),
+        kpis=("collision", "minimum distance", "TTC", "BTN"),
+        side=side,
+        speed_mps=in_range("speed_mps", speed_mps, 0.5, 8.0, "m/s"),
+        from_m=in_range("from_m", from_m, 1.5, 15.0, "m"),
+        place_m=place_m,
+        late_s=in_range("late_s", late_s, -3.0, 3.0, "s"),
+        beyond_m=in_range("beyond_m", beyond_m, 0.0, 30.0, "m"),
+        actor=actor,
+    )
+    if side not in ("left", "right"):
+        raise AvrecError(f"side='{side}' is none. Choose 'left' or 'right'.")
+    path = ego_path(case)
+    if actor is not None:
+        return _recorded(case, path, moving_track(case, actor, person=True))
+    crossing = _crossing_s(from_m, speed_mps) - late_s
+    if place_m is not None:
+        return _at_place(case, path, in_range("place_m", place_m, 1.0, 1000.0, "m"), crossing)
+    reasons = ""
+    for place in np.arange(4.0, path.length_m, 1.0).tolist():
+        try:
+            return _at_place(case, path, place, crossing)
+        except AvrecError as error:
+            reasons = str(error)
+    raise AvrecError(
+        f"Nowhere along the {path.length_m:.0f} m of the recorded way can a person dart out on the {side}; at the last "
+        f"place: {reasons or 'the way is too short'} Try the other side, or another from_m or speed_mps."
+    )
+
+
+def _front_m(case: Scenario) -> float:
+    """The ego's front ahead of its rig."""
+    return case.ego_shape.ahead_m + case.ego_shape.length_m / 2
+
+
+def _crossing_s(distance_m: float, speed_mps: float) -> float:
+    """Time to run a distance from standing: d / v + v / 2a, or sqrt(2 d / a) where the speed is not reached."""
+    if distance_m < speed_mps**2 / (2 * ACCEL_MPS2):
+        return float(np.sqrt(2 * distance_m / ACCEL_MPS2))
+    return distance_m / speed_mps + speed_mps / (2 * ACCEL_MPS2)
+
+
+def _arrival_s(case: Scenario, path: Guide, along_m: float) -> float:
+    """When the recorded ego's front reaches a place of its way; infinite where it does not."""
+    times = times_of(case)
+    fronts = path.nearest(case.scene.ego.at(times, outside="hold")[:, :2, 3])[0] + _front_m(case)
+    reached = np.flatnonzero(fronts >= along_m)
+    return float(times[reached[0]] - case.start_us) / 1e6 if len(reached) else float("inf")
+
+
+def _at_place(case: Scenario, path: Guide, place_m: float, crossing_s: float) -> Scenario:
+    """The case with a person at a place.
+
+    Raises:
+        AvrecError: it does not work there.
+    """
+    along = _front_m(case) + place_m
+    arrives = _arrival_s(case, path, along)
+    if arrives + LATE_S > case.seconds:
+        last = path.length_m - _front_m(case)
+        raise AvrecError(
+            f"The recorded ego does not reach {place_m:g} m early enough before the recording ends. Choose place_m "
+            f"below {last:.0f}."
+        )
+    if arrives - crossing_s < EARLY_S:
+        raise AvrecError(
+            f"The recorded ego is at {place_m:g} m after {arrives:.1f} s already, but the person needs "
+            f"{crossing_s:.1f} s. Choose a larger place_m, a higher speed_mps or a smaller from_m."
+        )
+    sign = 1.0 if case.parameters["side"] == "left" else -1.0
+    point, heading = path.at(along)
+    aside = np.array([-np.sin(heading), np.cos(heading)]) * sign
+    here = point + aside * case.parameters["from_m"]
+    case, actor = with_person(case, here, float(np.arctan2(-aside[1], -aside[0])))
+    return checked(_darts(case, actor, crossing_s, 0.0), advice="Choose another place_m.")
+
+
+def _darts(case: Scenario, actor: str, crossing_s: float, at_s: float) -> Scenario:
+    speed = SpeedTo(case.parameters["speed_mps"], accel_mps2=ACCEL_MPS2)
+    when = AllOf(ElapsedTime(at_s), TimeToReach(below_s=max(crossing_s, 0.05)))
+    return case.when(when, WalkAcross(case.parameters["beyond_m"]), speed, actor=actor)
+
+
+def _recorded(case: Scenario, path: Guide, track: Track) -> Scenario:
+    """The case with a recorded person, who turns at the first time from which they would meet the ego.
+
+    Raises:
+        AvrecError: they never could.
+    """
+    first, last = track.world_from_box.span_us
+    speed, late = float(case.parameters["speed_mps"]), float(case.parameters["late_s"])
+    for time in times_of(case)[6:].tolist():
+        if not first <= time <= last:
+            continue
+        along, left = (float(value) for value in path.nearest(track.world_from_box.at(time)[:2, 3]))
+        seconds = (time - case.start_us) / 1e6
+        arrives = _arrival_s(case, path, along)
+        needs = _crossing_s(abs(left), speed) - late
+        if 1.0 < abs(left) < 15.0 and needs > 0.0 and arrives + LATE_S <= case.seconds and arrives - seconds <= needs:
+            if needs - (arrives - seconds) > 0.3:
+                break  # the ego was too near from the start
+            case = _darts(case.fork(case.name, side="left" if left > 0 else "right"), track.id, needs, seconds)
+            return checked(case, advice="Choose another person.")
+    people = ", ".join(other.id for other in case.scene.tracks if other.label == track.label and other.id != track.id)
+    raise AvrecError(
+        f"{track.id} is never where they could run into the recorded ego's way in time. Choose another speed_mps or "
+        f"person ({people[:200] or 'there is no other'}), or add one with actor=None."
+    )
