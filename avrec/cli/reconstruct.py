@@ -32,6 +32,7 @@ def reconstruct(
     preset: Literal["fast", "balanced", "best"] = "balanced",
     refine_poses: bool = True,
     complete: bool = True,
+    traffic: Literal["right", "left"] | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     seed: int = 0,
     resume: Flag = False,
@@ -57,6 +58,7 @@ def reconstruct(
         preset: how many Gaussians and how much of the budget per resolution.
         refine_poses: correct the recording's poses and calibration on the way.
         complete: end with meshes, the road as a layer of its own, and a map (the recording's, else an inferred one).
+        traffic: the side that traffic keeps to, for a map that is inferred; the dataset's by default, else right.
         device: where to compute: cuda trains through gsplat, without refining poses on the way; auto is the CPU.
         seed: of everything random.
         resume: go on from the last checkpoint of this output.
@@ -83,6 +85,7 @@ def reconstruct(
             overwrite=overwrite or resume,  # what is there came from the run that goes on
             refine_poses=refine_poses,
             complete=complete,
+            traffic=traffic,
             progress=progress,
         )
     stopped = checkpoint_path(output).exists()

@@ -134,20 +134,18 @@ def export(
         actor: write this actor instead, in the frame of its box (x forward, z up, origin in the middle).
         overwrite: replace a file that is there already.
     """
-    from avrec.scene.foreign import export_gaussians, import_gaussians
+    from avrec.scene.foreign import export_format, export_gaussians, import_gaussians
 
-    if format == "obj" or (format is None and output.suffix == ".obj"):
+    if export_format(format, output) == "obj":
         if actor is not None:
             raise AvrecError("An actor has no mesh, so it cannot be written as OBJ. Choose another format for it.")
-        if output.suffix != ".obj":
-            raise OutputError(f"A file of the format obj ends in .obj, found {output.name!r}; rename it.")
         _export_mesh(scene, output, overwrite=overwrite)
         return
     with reporting():
         cloud = import_gaussians(scene)
         chosen = cloud.world_gaussians() if actor is None else cloud.actors.get(actor)
-        if chosen is None:
-            known = ", ".join(list(cloud.actors)[:20]) or "none"
+        if chosen is None or not len(chosen):  # a track may be known by its box alone
+            known = ", ".join([name for name, gaussians in cloud.actors.items() if len(gaussians)][:20]) or "none"
             raise AvrecError(f"No actor '{actor}' with Gaussians of its own is in {scene}; it has {known}.")
         export_gaussians(chosen, output, format, overwrite=overwrite)
     for sentence in cloud.notes:

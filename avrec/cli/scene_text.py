@@ -27,7 +27,8 @@ def info_lines(info: Mapping[str, Any]) -> Iterator[str]:
     yield from _section("sky", [f"cubemap of {sky['side_px']} px a face" if sky else "none"])
     yield from _section("cameras", list(_cameras(info["cameras"])) or ["none"])
     yield from _section("actors", list(_actors(info["actors"])))
-    yield from _section("meshes", [_meshes(info["meshes"])])
+    yield from _section("car", list(_car(info["car"])))
+    yield from _section("meshes", [_meshes(info["meshes"]), *_meshing(info["meshing"])])
     yield from _section("map", list(_map(info["map"])))
     yield from _section("place", list(_place(info["georeference"])))
     yield from _section("made", list(_provenance(info["provenance"])))
@@ -122,6 +123,32 @@ def _meshes(meshes: Mapping[str, Any]) -> str:
         triangles = f"{mesh['faces']} triangles, " if mesh["faces"] is not None else ""
         told.append(f"{names[key]} {triangles}{_size(mesh['bytes'])}")
     return "; ".join(told) or "none"
+
+
+def _car(car: Mapping[str, Any] | None) -> Iterator[str]:
+    if car is None:
+        yield "size unknown"
+        return
+    size = " x ".join(f"{side:.2f}" for side in car["size_m"])
+    stands = "; the recording does not know its own size" if car["assumed"] else ""
+    yield f"{size} m, its middle {car['center_m'][0]:.2f} m ahead of the rig's origin{stands}"
+
+
+def _meshing(made: Mapping[str, Any] | None) -> Iterator[str]:
+    if made is None:
+        return
+    known = made["ground_measured"], made["lane_measured"]
+    if known[0] is not None and known[1] is not None:
+        shares = f"{100 * known[0]:.0f} % of the ground was measured, {100 * known[1]:.0f} % within 4 m of the path"
+        source = f" (by {_text(made['ground_from'])})" if made["ground_from"] else ""
+        yield f"{shares}{source}; the rest is filled in from around it"
+    if made["voxel_m"] is not None:
+        pictures = f" from {made['pictures']:.0f} pictures of depth" if made["pictures"] is not None else ""
+        yield f"surface{pictures} in voxels of {100 * made['voxel_m']:.0f} cm"
+    if made["levels"] is not None and made["levels"] > 1:
+        yield f"ground on {made['levels']:.0f} levels, one over another"
+    for sentence in made["warnings"]:
+        yield _text(sentence, 290)
 
 
 def _map(found: Mapping[str, Any] | None) -> Iterator[str]:

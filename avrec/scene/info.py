@@ -71,9 +71,11 @@ def scene_info(path: str | Path) -> dict[str, Any]:
             "span_us": (span := _span(entry(ego, "T_rig_world_timestamps_us"))),
             "seconds": None if span is None else (span[1] - span[0]) / 1e6,
             "cameras": _cameras(rig, ego, ours, record),
+            "car": _car(ego, ours),
             "actors": _actors(_json(archive, "sequence_tracks.json"), ours),
             "map": _map(archive),
             "meshes": _meshes(archive, ours),
+            "meshing": _meshing(ours),
             "georeference": _own_place(ours) or _place(rig),
             "provenance": _provenance(archive, ours),
         }
@@ -128,7 +130,7 @@ def _layers(archive: Archive, manifest: Any, volumes: Mapping[str, dict[str, Any
         return {
             "static": counts.get("static"),
             "road": counts.get("road"),
-            "actors": {"count": len(numbers), "gaussians": sum(numbers)},
+            "actors": {"count": sum(number > 0 for number in numbers), "gaussians": sum(numbers)},
             "sky": _SKY in archive.members,
             "sh_degree": counts.get("sh_degree"),
         }
@@ -252,6 +254,30 @@ def _meshes(archive: Archive, manifest: Any) -> dict[str, Any]:
     found = {name: member for name, member in members.items() if member in archive.members}
     counts = {name: {key: entry(manifest, "meshes", name, key) for key in ("vertices", "faces")} for name in found}
     return {name: {"bytes": archive.members[member].size, **counts[name]} for name, member in found.items()}
+
+
+def _car(ego: Any, manifest: Any) -> dict[str, Any] | None:
+    """The box of the recording car, and whether an ordinary car stands in for it (None where nobody says)."""
+    size, center = (floats(entry(ego, "rig_bbox", key), (3,)) for key in ("dim", "centroid"))
+    if isinstance(size, str) or isinstance(center, str):
+        return None
+    assumed = None if manifest is None else entry(manifest, "assumed", "rig_bbox") is not None
+    return {"size_m": size.tolist(), "center_m": center.tolist(), "assumed": assumed}
+
+
+def _meshing(manifest: Any) -> dict[str, Any] | None:
+    """How the meshes came about: what can be read of the numbers and words of the source's ``meshes``."""
+    told = entry(manifest, "source", "meshes")
+    if not isinstance(told, dict) or not told:
+        return None
+    found: dict[str, Any] = {}
+    for key in ("voxel_m", "ground_measured", "lane_measured", "missed_m", "worst_miss_m", "pictures", "levels"):
+        value = floats([told.get(key)], (1,))
+        found[key] = None if isinstance(value, str) else float(value[0])
+    source, warnings = told.get("ground_from"), entry(manifest, "source", "warnings")
+    found["ground_from"] = source if isinstance(source, str) else None
+    found["warnings"] = [str(each)[:300] for each in warnings[:20]] if isinstance(warnings, list) else []
+    return found
 
 
 def _own_place(manifest: Any) -> dict[str, Any] | None:

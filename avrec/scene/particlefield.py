@@ -55,7 +55,7 @@ def write_particlefield(
         OutputError: another suffix, the file exists, or it cannot be written.
     """
     target = Path(path)
-    if target.suffix not in (".usda", ".usdc", ".usd"):
+    if target.suffix.lower() not in (".usda", ".usdc", ".usd"):
         raise OutputError(f"A particle field is written as .usda, .usdc or .usd, found {target.name!r}; rename it.")
     if not target.parent.is_dir():
         raise OutputError(f"Cannot write {target}: its folder does not exist; create it first.")

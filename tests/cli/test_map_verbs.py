@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from avrec.cli.app import main
+from avrec.cli import main
 from avrec.maps import read_opendrive
 from tests.maps.support import lane, road, section, xodr
 

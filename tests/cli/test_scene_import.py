@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avrec.cli.app import main
+from avrec.cli import main
 from avrec.scene import Scene
 from avrec.scene.foreign import import_gaussians, write_ply
 from avrec.scene.package_reader import PackageReader

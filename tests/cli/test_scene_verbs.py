@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avrec.cli.app import main
+from avrec.cli import main
 from avrec.gaussians import Gaussians
 from avrec.scene.foreign import write_ply
 

@@ -190,14 +190,19 @@ def test_writer_refuses_as_it_should(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.usda"]
 
 
+ANSWER = "import os, pathlib; pathlib.Path('answer.json').write_text({}); os._exit(0)"
 DEATHS = {
     "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)": "crashed",
     "import os; os.abort()": "gave up",
     "import sys; sys.exit(1)": "code 1",
-    "pass": "no answer",
-    "open('answer.json', 'w').write('[' * 10_000)": "no answer",
-    "open('answer.json', 'w').write('[]')": "no answer",
-    "open('answer.json', 'w').write(' ' * (5 << 20))": "too long",
+    "pass": "code 1",
+    "import os; os._exit(0)": "no answer",
+    "look = lambda source, folder: None": "no answer",
+    "look = lambda source, folder: {}[0]": r"failed \(0\)",
+    "look = lambda source, folder: bytearray(1 << 40)": r"more than \d+ MiB",
+    ANSWER.format("'[' * 10_000"): "no answer",
+    ANSWER.format("'[]'"): "no answer",
+    ANSWER.format("' ' * (5 << 20)"): "too long",
     "import time; time.sleep(60)": "did not finish within",
     "import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(60)": "did not finish",
 }

@@ -26,6 +26,7 @@ __all__ = ["CHILD_MEMORY_BYTES", "load_answer", "load_array", "run_child"]
 CHILD_MEMORY_BYTES = 3 << 29
 """Address space of a child that reads a small file, 0.6 GB of it libraries; every byte of the file adds eight."""
 
+_MAIN = Path(__file__).with_name("child_main.py")
 _BASE_SECONDS = 60
 _BYTES_A_SECOND = 4 << 20
 _MAX_ANSWER = 4 << 20
@@ -37,10 +38,11 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "SYSTEMROOT", "TEMP", "TMP", "T
 def run_child(
     worker: Path, source: Path, folder: Path, *, opened: Path | None = None, seconds: float | None = None
 ) -> dict[str, Any]:
-    """Run ``worker`` on ``source``; it writes `answer.json` and arrays into ``folder``.
+    """Run ``worker`` on ``source``; it may leave arrays in ``folder``.
 
     Args:
-        worker: a Python file that needs nothing of avrec: it loads faster, and nothing of it runs on damaged data.
+        worker: a Python file with a function ``look(source, folder)`` that returns what JSON can hold. It needs nothing
+            of avrec: it loads faster, and nothing of it runs on damaged data.
         source: the file to read, as errors name it.
         folder: an empty folder that only this child uses.
         opened: what the worker is told to open instead, such as a link with another ending.
@@ -58,7 +60,15 @@ def run_child(
         raise DataError(f"Cannot read {source}: {error.strerror or error}; check the path.") from error
     memory = CHILD_MEMORY_BYTES + 8 * size
     patience = seconds if seconds is not None else _BASE_SECONDS + size / _BYTES_A_SECOND
-    command = [sys.executable, "-P", "-B", str(worker), str((opened or source).absolute()), str(folder)]
+    command = [
+        sys.executable,
+        "-P",
+        "-B",
+        str(_MAIN),
+        str(worker.absolute()),
+        str((opened or source).absolute()),
+        str(folder),
+    ]
     command += [str(memory), str(math.ceil(patience))]
     environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
     environment |= {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry), "PYTHONUTF8": "1"}

@@ -30,7 +30,7 @@ from avrec.scene.package_writer import PackageWriter
 from avrec.scene.particlefield import build_particlefield, write_particlefield
 from avrec.scene.usd_layers import PARTICLE_FIELD_LAYER, ROOT_LAYER, VOLUME_LAYER, root_layer, volume_layer
 
-__all__ = ["EXPORT_FORMATS", "export_gaussians", "import_gaussians"]
+__all__ = ["EXPORT_FORMATS", "export_format", "export_gaussians", "import_gaussians"]
 
 EXPORT_FORMATS = {
     "ply": (".ply",),
@@ -39,7 +39,9 @@ EXPORT_FORMATS = {
     "nurec": (".nurec", ".usdz"),
     "compact": (".avgc",),
 }
-"""Names of the formats that can be written, and the suffixes of their files."""
+"""Names of the formats that Gaussians can be written in, and the suffixes of their files."""
+
+_FORMATS = {**EXPORT_FORMATS, "obj": (".obj",)}
 
 _HEAD = 4096
 _VOLUME = "volume.nurec"
@@ -76,6 +78,32 @@ def import_gaussians(path: str | Path) -> ImportedCloud:
     )
 
 
+def export_format(asked: str | None, path: Path) -> str:
+    """The format to write ``path`` in: one of :data:`EXPORT_FORMATS`, or "obj" for the mesh.
+
+    Args:
+        asked: its name in capitals or not; None to go by the file's ending.
+        path: of the file.
+
+    Raises:
+        OutputError: no such format, or the file's ending is of another one.
+    """
+    suffix = path.suffix.lower()
+    if asked is None:
+        for name, endings in _FORMATS.items():
+            if suffix in endings:
+                return name
+        known = ", ".join(ending for endings in _FORMATS.values() for ending in endings)
+        raise OutputError(f"The ending of {path.name!r} names no format; use one of {known}.")
+    name = asked.strip().lower()
+    if name not in _FORMATS:
+        raise OutputError(f"There is no format {asked!r}; choose one of {', '.join(_FORMATS)}.")
+    if suffix not in _FORMATS[name]:
+        endings = " or ".join(_FORMATS[name])
+        raise OutputError(f"A file of the format {name} ends in {endings}, found {path.name!r}; rename it.")
+    return name
+
+
 def export_gaussians(
     gaussians: Gaussians, path: str | Path, format: str | None = None, *, overwrite: bool = False
 ) -> None:
@@ -92,12 +120,9 @@ def export_gaussians(
         DataError: values that are not finite.
     """
     target = Path(path)
-    name = format if format is not None else _format_of(target)
+    name = export_format(format, target)
     if name not in EXPORT_FORMATS:
-        raise OutputError(f"Gaussians are not written as {name!r}; choose one of {', '.join(EXPORT_FORMATS)}.")
-    if target.suffix not in EXPORT_FORMATS[name]:
-        endings = " or ".join(EXPORT_FORMATS[name])
-        raise OutputError(f"A file of the format {name} ends in {endings}, found {target.name!r}; rename it.")
+        raise OutputError(f"OBJ holds meshes, no Gaussians; choose one of {', '.join(EXPORT_FORMATS)}.")
     if not np.isfinite(gaussians.packed).all():
         raise DataError("The Gaussians hold values that are not finite; drop them before writing.")
     writers: dict[str, Callable[[], Any]] = {
@@ -110,21 +135,13 @@ def export_gaussians(
     writers[name]()
 
 
-def _format_of(target: Path) -> str:
-    for name, suffixes in EXPORT_FORMATS.items():
-        if target.suffix in suffixes:
-            return name
-    known = ", ".join(suffix for suffixes in EXPORT_FORMATS.values() for suffix in suffixes)
-    raise OutputError(f"The ending of {target.name!r} names no format of Gaussians; use one of {known}.")
-
-
 def _write_nurec(gaussians: Gaussians, target: Path, overwrite: bool) -> None:
     """A package of both USD flavours, or the bare volume out of it.
 
     Positions stay where they are, in half precision: only a scene package has a place to say how it was moved.
     """
     center = np.zeros(3)
-    if target.suffix == ".usdz":
+    if target.suffix.lower() == ".usdz":
         _write_nurec_package(gaussians, target, center, overwrite)
         return
     with replacing(target, overwrite=overwrite) as file, partial_folder(target) as folder:

@@ -1,14 +1,10 @@
-"""The child process that opens foreign USD: ``usd_worker.py SOURCE FOLDER MEMORY_BYTES SECONDS``.
+"""Opens foreign USD in a child process: lists the Gaussians of a stage and writes their arrays as .npy files.
 
-Lists the Gaussians of a stage in FOLDER/answer.json and writes their arrays as .npy files beside it. Imports nothing of
-avrec. Exit code 0: done; 3: the file cannot be used, and the answer's "error" says why; anything else: a crash.
+Imports nothing of avrec.
 """
 
 from __future__ import annotations
 
-import json
-import resource
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,36 +21,7 @@ class Refused(Exception):
     """The file cannot be used."""
 
 
-def main(source: str, folder: str, memory: str, seconds: str) -> int:
-    """Limit this process, read, answer."""
-    for kind, limit in (
-        (resource.RLIMIT_AS, int(memory)),
-        (resource.RLIMIT_FSIZE, int(memory)),
-        (resource.RLIMIT_CPU, int(seconds)),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        hard = resource.getrlimit(kind)[1]
-        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(kind, (limit, limit))
-    try:
-        answer, code = read(source, Path(folder)), 0
-    except Refused as error:
-        answer, code = {"error": str(error)}, 3
-    except MemoryError:
-        answer, code = {"error": f"it needs more than {int(memory) >> 20} MiB of memory"}, 3
-    except Exception as error:  # OpenUSD's errors are many; their first line is for people
-        answer, code = {"error": _first_line(error)}, 3
-    (Path(folder) / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
-    return code
-
-
-def _first_line(error: Exception) -> str:
-    """What OpenUSD says, without the place in its own source."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return line.split(" : ", 1)[-1].strip(" '\"")[:200]
-
-
-def read(source: str, folder: Path) -> dict[str, Any]:
+def look(source: str, folder: Path) -> dict[str, Any]:
     """What the stage holds; arrays go to ``folder``."""
     from pxr import Usd, UsdGeom
 
@@ -134,7 +101,3 @@ def _volume(prim: Any, cache: Any) -> dict[str, Any]:
 
 def _matrix(prim: Any, cache: Any) -> list[list[float]]:
     return np.array(cache.GetLocalToWorldTransform(prim)).tolist()  # type: ignore[no-any-return]
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

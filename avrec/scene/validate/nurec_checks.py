@@ -127,13 +127,15 @@ def _degree(where: str, layer: str, state: dict[str, Any], specular: list[int] |
 
 def _values(where: str, key: str, data: memoryview | bytes) -> Iterator[Finding]:
     flat = np.frombuffer(data, "<f2")
-    bad, reach, zero = 0, 0.0, 0
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    bad, zero = 0, 0
     for start in range(0, len(flat), _ROWS * 12):
         block = flat[start : start + _ROWS * 12]
         finite = np.isfinite(block)
         bad += int(np.count_nonzero(~finite))
         if key == "positions" and finite.any():
-            reach = max(reach, float(np.abs(block[finite]).astype(np.float32).max()))
+            rows = np.where(finite, block, np.nan).astype(np.float32).reshape(-1, 3)
+            low, high = np.fmin(low, np.fmin.reduce(rows)), np.fmax(high, np.fmax.reduce(rows))
         if key == "rotations":
             zero += int(np.count_nonzero(~block.reshape(-1, 4).any(axis=1)))
     if bad:
@@ -142,9 +144,12 @@ def _values(where: str, key: str, data: memoryview | bytes) -> Iterator[Finding]
     if zero:
         found = f"{zero} quaternions are zero"
         yield warning(_ISAAC, where, found, "They cannot be normalised", "Drop such Gaussians")
+    reach = float(np.max(np.abs([low, high]), where=np.isfinite([low, high]), initial=0.0))
     if reach > _COARSE_M:
         step = 2.0 ** (math.floor(math.log2(reach)) - 10)
         why = "Far Gaussians jump between the steps of half precision"
         remedy = "Store positions around the scene's centre and say so in world_to_nre"
+        if float(np.nanmax(high - low)) / 2 > reach / 2:  # moving them would not win one step
+            remedy = "They lie around their centre already: nothing to do, unless what is far off matters in Isaac Sim"
         found = f"positions reach {reach:.0f} m, where half precision steps by {step * 100:.0f} cm"
         yield note(_ISAAC, where, found, why, remedy)
