@@ -124,6 +124,11 @@ class Ground:
         wanted = _key(np.floor(x / CELL_M).astype(np.int64), np.floor(y / CELL_M).astype(np.int64))
         return np.asarray(self.keys[np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)] == wanted)
 
+    def surfaces(self) -> tuple[Float64, Float64, Float64]:
+        """All planes: middle [P, 2] and height there [P] in metres, and the steeper of their two slopes [P]."""
+        middle = np.asarray(self.tree.data)
+        return middle[:, :2], self.planes[:, 0], np.abs(self.planes[:, 1:]).max(axis=1)
+
     def height(self, x: float, y: float, z: float) -> float:
         """Height of the ground under one point."""
         return float(self.at(np.array([x]), np.array([y]), np.array([z])).z[0])

@@ -22,6 +22,7 @@ from carla_bridge.world.walls import Walls, walls_of_mesh
 
 if TYPE_CHECKING:
     from avrec.scene import Scene
+    from carla_bridge.looks import WorldStage
 
 __all__ = ["RoadMap", "read_road_map"]
 
@@ -72,6 +73,14 @@ class RoadMap:
     def furniture(self) -> tuple[Piece, ...]:
         """What stands in the map besides actors."""
         return furniture_of(self)
+
+
+    @cached_property
+    def stage(self) -> WorldStage:
+        """What rays and plain pictures meet; made when first asked for."""
+        from carla_bridge.looks import WorldStage  # which knows what a map is
+
+        return WorldStage(self)
 
 
 def read_road_map(source: str | Path | bytes, name: str | None = None) -> RoadMap:

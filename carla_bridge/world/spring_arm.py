@@ -42,10 +42,10 @@ def follow(
         parent: pose of the parent in the world; only its heading is followed.
         pivot_m: height of the arm's root above the parent's origin, metres.
         mount: of the end, relative to the parent.
-        dt: seconds since the last call; 0 to be there at once.
+        dt: seconds since the last call.
         sight: metres that are free between two points.
     """
-    if arm.yaw is None or dt <= 0.0:
+    if arm.yaw is None:
         arm.yaw = parent.yaw
     missing = (parent.yaw - arm.yaw + pi) % (2 * pi) - pi
     arm.yaw += missing * (1.0 - exp(-LAG_PER_S * dt))

@@ -120,21 +120,6 @@ def test_a_second_client_sees_the_same_world(server: carla_bridge.Server, world:
     assert other.tick() == frame + 1
 
 
-def test_debug_shapes_and_layers_are_taken(world: Any) -> None:
-    here = carla.Location(1, 2, 3)
-    world.debug.draw_point(here, 0.1, carla.Color(255, 0, 0), 1.0)
-    world.debug.draw_line(here, here + carla.Location(1, 0, 0))
-    world.debug.draw_arrow(here, here + carla.Location(1, 0, 0))
-    world.debug.draw_box(carla.BoundingBox(here, carla.Vector3D(1, 1, 1)), carla.Rotation())
-    world.debug.draw_string(here, "text")
-    world.load_map_layer(carla.MapLayer.Buildings)
-    world.unload_map_layer(carla.MapLayer.All)
-    assert world.get_environment_objects() == []
-    assert world.get_names_of_all_objects() == []
-    assert world.get_lightmanager().get_all_lights() == []
-    world.tick()
-
-
 def test_rays_meet_the_road_and_cars(world: Any) -> None:
     lane = carla.Location(50, 1.75, 5)
     ground = world.ground_projection(lane, 10.0)

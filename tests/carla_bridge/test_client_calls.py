@@ -1,0 +1,371 @@
+"""The official client against the server: calls that people use less often do what they say, or say they cannot."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.carla_bridge.support import loop_map, synchronous
+
+carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
+
+WIDTH, HEIGHT = 240, 160
+NEWER = pytest.mark.skipif(not hasattr(carla.Vehicle, "get_telemetry_data"), reason="CARLA 0.9.16 and later")
+
+
+@pytest.fixture
+def library(world: Any) -> Any:
+    return world.get_blueprint_library()
+
+
+@pytest.fixture
+def car(world: Any, library: Any) -> Any:
+    found = world.spawn_actor(
+        library.find("vehicle.lincoln.mkz_2017"), carla.Transform(carla.Location(40, 1.75, 0.1), carla.Rotation())
+    )
+    run(world, 4)
+    return found
+
+
+def run(world: Any, steps: int) -> None:
+    for _ in range(steps):
+        world.tick()
+
+
+@pytest.fixture
+def look(world: Any, library: Any) -> Any:
+    """Take a picture after a tick, from 15 m behind the car: colours [H, W, 3]."""
+    blueprint = library.find("sensor.camera.rgb")
+    for name, value in {"image_size_x": WIDTH, "image_size_y": HEIGHT, "fov": 60}.items():
+        blueprint.set_attribute(name, str(value))
+    for name in ("enable_postprocess_effects",):
+        blueprint.set_attribute(name, "false")
+    camera = world.spawn_actor(blueprint, carla.Transform(carla.Location(25, 1.75, 1.0)))
+    images: queue.Queue[Any] = queue.Queue()
+    camera.listen(images.put)
+
+    def picture() -> Any:
+        frame = world.tick()
+        while True:
+            image = images.get(timeout=10.0)
+            if image.frame == frame:
+                return np.frombuffer(image.raw_data, np.uint8).reshape(HEIGHT, WIDTH, 4)[..., 2::-1].astype(int)
+
+    yield picture
+    camera.destroy()
+
+
+def pixel_of(place: Any) -> tuple[int, int]:
+    """Column and row at which the camera of ``look`` sees a place."""
+    focal = WIDTH / 2 / np.tan(np.radians(30))
+    ahead = place.x - 25
+    return int(WIDTH / 2 + (place.y - 1.75) / ahead * focal), int(HEIGHT / 2 - (place.z - 1.0) / ahead * focal)
+
+
+def count(picture: Any, colour: tuple[int, int, int]) -> int:
+    return int((np.abs(picture - colour).max(-1) < 3).sum())
+
+
+MAGENTA = (255, 0, 255)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda d, at, **more: d.draw_point(at, 0.4, **more),
+        lambda d, at, **more: d.draw_line(at - carla.Location(0, 2, 0), at + carla.Location(0, 2, 0), 0.2, **more),
+        lambda d, at, **more: d.draw_arrow(at - carla.Location(0, 2, 0), at, 0.2, 0.5, **more),
+        lambda d, at, **more: d.draw_string(at, "WORD", False, **more),
+    ],
+    ids=["point", "line", "arrow", "string"],
+)
+def test_debug_shapes_are_seen_where_they_are(world: Any, look: Callable[[], Any], draw: Any) -> None:
+    at = carla.Location(35.0, 1.0, 1.5)
+    assert count(look(), MAGENTA) == 0
+    draw(world.debug, at, color=carla.Color(*MAGENTA), life_time=0.12)
+    for _ in range(2):
+        seen = look()
+        u, v = pixel_of(at)
+        assert count(seen[max(v - 12, 0) : v + 8, u - 6 : u + 40], MAGENTA) > 3
+        assert count(seen, MAGENTA) == count(seen[v - 30 : v + 30, :], MAGENTA)
+    run(world, 2)
+    assert count(look(), MAGENTA) == 0
+
+
+def test_shapes_last_for_a_step_or_for_ever(world: Any, look: Callable[[], Any]) -> None:
+    at, colour = carla.Location(35.0, 1.0, 1.5), carla.Color(*MAGENTA)
+    world.debug.draw_point(at, 0.4, colour)  # the usual life time is one step
+    assert count(look(), MAGENTA) > 0
+    assert count(look(), MAGENTA) == 0
+    world.debug.draw_point(at, 0.4, colour, 0)
+    run(world, 40)
+    assert count(look(), MAGENTA) > 0
+    if hasattr(world.debug, "clear_debug_shape"):
+        world.debug.draw_string(at, "WORD", False, colour, 0)
+        both = count(look(), MAGENTA)
+        world.debug.clear_debug_shape()
+        word = count(look(), MAGENTA)
+        world.debug.clear_debug_string()
+        assert both > word > 0 == count(look(), MAGENTA)
+
+
+def test_boxes_are_drawn_around_cars(world: Any, car: Any, look: Callable[[], Any]) -> None:
+    """Every corner of the box, projected by hand, is next to a pixel of the drawing."""
+    box, pose = car.bounding_box, car.get_transform()
+    at = pose.transform(carla.Location(box.location))  # it changes its argument
+    middle = carla.BoundingBox(at, box.extent)
+    world.debug.draw_box(middle, pose.rotation, 0.02, carla.Color(*MAGENTA), 0.5)
+    seen = np.abs(look() - MAGENTA).max(-1) < 60
+    for corner in box.get_world_vertices(pose):
+        u, v = pixel_of(corner)
+        assert seen[v - 2 : v + 3, u - 2 : u + 3].any(), (u, v)
+
+
+def test_shapes_behind_the_camera_or_through_it_do_no_harm(world: Any, look: Callable[[], Any]) -> None:
+    colour = carla.Color(*MAGENTA)
+    world.debug.draw_point(carla.Location(20.0, 1.75, 1.0), 0.4, colour, 0.1)
+    world.debug.draw_string(carla.Location(20.0, 1.75, 1.0), "x" * 5000, True, colour, 0.1)
+    world.debug.draw_line(carla.Location(25.0, 1.75, 1.0), carla.Location(25.0, 1.75, 1.0), 1e6, colour, 0.1)
+    assert count(look(), MAGENTA) == 0
+    world.debug.draw_line(carla.Location(-1e6, 1.5, 0.5), carla.Location(1e6, 1.5, 0.5), 0.1, colour, 0.1)
+    assert count(look(), MAGENTA) > 20
+
+
+def test_the_map_s_furniture(world: Any, car: Any) -> None:
+    label = carla.CityObjectLabel
+    lights, poles = (world.get_environment_objects(each) for each in (label.TrafficLight, label.Poles))
+    assert sorted(each.name.split("_")[1] for each in lights) == ["50", "51"]
+    assert len({each.id for each in world.get_environment_objects()}) == 4
+    assert set(world.get_names_of_all_objects()) == {each.name for each in (*lights, *poles)}
+    light = min(lights, key=lambda each: each.transform.location.x)
+    # s = 80, t = -5, its foot 3 m above the road, 1 m tall
+    assert (light.transform.location.x, light.transform.location.y, light.transform.location.z) == pytest.approx(
+        (80.0, 5.0, 3.5), abs=1e-3
+    )
+    assert (light.bounding_box.extent.y, light.bounding_box.extent.z) == pytest.approx((0.2, 0.5))
+    pole = min(poles, key=lambda each: each.transform.location.x)
+    assert pole.transform.location.z == pytest.approx(1.5, abs=0.05)
+    actor = world.get_traffic_light_from_opendrive_id("50")
+    (panel,) = actor.get_light_boxes()
+    assert panel.location.distance(light.transform.location) < 1e-3
+    assert len(world.get_level_bbs(label.TrafficLight)) == 2
+    (box,) = world.get_level_bbs(label.Car)
+    at = car.get_transform().transform(carla.Location(car.bounding_box.location))  # it changes its argument
+    assert box.location.distance(at) < 1e-3
+    assert len(world.get_level_bbs()) == 5
+
+
+def test_signs_are_actors(client: Any) -> None:
+    signs = "".join(
+        f'<signal id="{number}" name="sign{number}" s="{s}" t="-5" zOffset="2" hOffset="0" dynamic="no" '
+        f'orientation="+" type="{kind}" subtype="{subtype}" country="OpenDRIVE" value="{value}" width="1" height="1"/>'
+        for number, s, kind, subtype, value in (
+            (60, 20, 206, -1, -1), (61, 30, 205, -1, -1), (62, 50, 274, 30, 30),
+            (63, 55, 274, 60, -1), (64, 60, 101, -1, -1),
+        )
+    )  # fmt: skip
+    text = loop_map().decode().replace("<signals>", "<signals>" + signs, 1)
+    world = client.generate_opendrive_world(text)
+    try:
+        synchronous(world)
+        found = {each.type_id: each for each in world.get_actors().filter("traffic.*")}
+        kinds = {"traffic.stop", "traffic.yield", "traffic.speed_limit.30", "traffic.speed_limit.60"}
+        assert set(found) == kinds | {"traffic.traffic_light"}
+        stop = found["traffic.stop"]
+        assert stop.get_location().distance(carla.Location(20, 5, 2)) < 1e-3
+        volume = stop.trigger_volume
+        assert abs(stop.get_transform().transform(volume.location).x - 20.0) < 3.0
+        landmarks = world.get_map().get_all_landmarks_of_type("206")
+        assert world.get_traffic_sign(landmarks[0]).id == stop.id
+        assert len(world.get_environment_objects(carla.CityObjectLabel.TrafficSigns)) == 5
+    finally:
+        client.generate_opendrive_world(loop_map().decode())
+
+
+def test_what_cannot_be_done_is_said(world: Any) -> None:
+    texture = carla.TextureColor(2, 2)
+    with pytest.raises(RuntimeError, match="Textures cannot be changed"):
+        world.apply_color_texture_to_object("Pole_50_2", carla.MaterialParameter.Diffuse, texture)
+    world.load_map_layer(carla.MapLayer.Buildings)
+    world.unload_map_layer(carla.MapLayer.All)
+    manager = world.get_lightmanager()
+    assert manager.get_all_lights() == []
+    manager.turn_on(manager.get_all_lights())
+    world.tick()
+
+
+@NEWER
+def test_refusals_about_vehicles(world: Any, car: Any) -> None:
+    with pytest.raises(RuntimeError, match="pitch angle"):
+        car.get_wheel_pitch_angle(carla.VehicleWheelLocation.FL_Wheel)
+    with pytest.raises(RuntimeError, match="no component"):
+        car.get_component_world_transform("VehicleMesh")
+    assert car.get_component_names() == ["root"]
+    assert car.get_component_world_transform("root").location.distance(car.get_location()) < 1e-5
+    assert car.get_socket_names() == []
+    car.enable_chrono_physics(1, 0.01, "", "", "", "")
+    car.enable_carsim("")
+    world.tick()
+
+
+def test_wheels_turn_as_the_steering_does(world: Any, car: Any) -> None:
+    place = carla.VehicleWheelLocation
+    car.apply_control(carla.VehicleControl(steer=1.0, hand_brake=True))
+    run(world, 2)
+    left, right, back = (car.get_wheel_steer_angle(each) for each in (place.FL_Wheel, place.FR_Wheel, place.BR_Wheel))
+    assert right == pytest.approx(car.get_physics_control().wheels[1].max_steer_angle, abs=0.01)  # the inner one
+    assert 20.0 < left < right
+    assert back == 0.0
+    if hasattr(car, "get_vehicle_bone_world_transforms"):
+        bones = dict(zip(car.get_bone_names(), car.get_bone_world_transforms(), strict=True))
+        yaw = bones["Wheel_Front_Right"].rotation.yaw - car.get_transform().rotation.yaw
+        assert yaw == pytest.approx(right, abs=1e-3)
+        assert len(car.get_vehicle_bone_world_transforms()) == 5
+    car.set_simulate_physics(False)
+    car.set_wheel_steer_direction(place.FL_Wheel, 12.5)
+    world.tick()
+    assert car.get_wheel_steer_angle(place.FL_Wheel) == pytest.approx(12.5)
+
+
+@NEWER
+def test_telemetry_tells_what_happens(world: Any, car: Any) -> None:
+    car.apply_control(carla.VehicleControl(throttle=0.6))
+    run(world, 20)
+    told, speed = car.get_telemetry_data(), car.get_velocity().length()
+    mass, wheels = car.get_physics_control().mass, car.get_physics_control().wheels
+    assert told.speed == pytest.approx(speed, rel=1e-4)
+    assert told.engine_rpm > 1000.0
+    assert [each.omega for each in told.wheels] == pytest.approx([speed / (wheels[0].radius / 100)] * 4, rel=1e-3)
+    assert sum(each.tire_load for each in told.wheels) == pytest.approx(mass * 9.81, rel=1e-3)
+    along = sum(each.long_force for each in told.wheels)
+    assert along == pytest.approx(mass * car.get_acceleration().length(), rel=0.15)
+    car.apply_control(carla.VehicleControl(throttle=0.3, steer=0.3))
+    run(world, 10)
+    told = car.get_telemetry_data()
+    right = car.get_transform().get_right_vector()
+    side = sum(each.lat_force for each in told.wheels)
+    assert side == pytest.approx(mass * car.get_acceleration().dot(right), rel=0.25)
+    assert side > 0.0
+    car.apply_control(carla.VehicleControl(brake=1.0))
+    world.tick()
+    assert all(each.long_force < 0.0 for each in car.get_telemetry_data().wheels)
+
+
+def test_bones_walk_and_can_be_posed(world: Any, library: Any) -> None:
+    person = world.spawn_actor(library.find("walker.pedestrian.0001"), carla.Transform(carla.Location(40, 4.5, 1.0)))
+    run(world, 20)
+
+    def bones() -> dict[str, Any]:
+        return {each.name: each for each in person.get_bones().bone_transforms}
+
+    still = bones()
+    assert len(still) > 60
+    assert still["crl_eye__L"].world.location.z > 1.6
+    assert still["crl_foot__R"].world.location.z < 0.2
+    assert still["crl_hand__R"].world.location.y > still["crl_hand__L"].world.location.y
+    person.apply_control(carla.WalkerControl(carla.Vector3D(1, 0, 0), 1.4))
+    strides = []
+    for _ in range(30):
+        world.tick()
+        now = bones()
+        strides.append(now["crl_foot__L"].component.location.x - now["crl_foot__R"].component.location.x)
+    assert max(strides) > 0.4
+    assert min(strides) < -0.4
+    person.apply_control(carla.WalkerControl(speed=0.0))
+    control = carla.WalkerBoneControlIn()
+    control.bone_transforms = [("crl_arm__R", carla.Transform(carla.Location(0, 0, 0), carla.Rotation(roll=90)))]
+    person.set_bones(control)
+    run(world, 2)
+    assert bones()["crl_arm__R"].relative.rotation.roll == pytest.approx(0.0, abs=1e-4)
+    person.blend_pose(0.5)
+    assert bones()["crl_arm__R"].relative.rotation.roll == pytest.approx(45.0, abs=1e-3)
+    person.show_pose()
+    hand, shoulder = bones()["crl_hand__R"].world.location, bones()["crl_arm__R"].world.location
+    assert abs(hand.y - shoulder.y) > 0.5  # held out to the side
+    person.get_pose_from_animation()
+    assert bones()["crl_arm__R"].relative.rotation.roll == pytest.approx(0.0, abs=1e-4)
+    person.hide_pose()
+    person.destroy()
+
+
+def test_doors_and_forces_on_people_are_told_once(world: Any, car: Any, library: Any) -> None:
+    car.open_door(carla.VehicleDoor.All)
+    car.close_door(carla.VehicleDoor.FL)
+    person = world.spawn_actor(library.find("walker.pedestrian.0002"), carla.Transform(carla.Location(50, 4.5, 1.0)))
+    run(world, 10)
+    before = person.get_location()
+    person.add_impulse(carla.Vector3D(1000, 0, 0))
+    person.set_target_velocity(carla.Vector3D(5, 0, 0))
+    run(world, 3)
+    assert person.get_location() == before
+    person.destroy()
+
+
+@pytest.mark.parametrize("kind", ["Rigid", "SpringArm", "SpringArmGhost"])
+def test_spring_arms_follow_later_and_stay_clear(world: Any, car: Any, library: Any, kind: str) -> None:
+    arm = getattr(carla.AttachmentType, kind)
+    mount = carla.Transform(carla.Location(-6.0, 0.0, 2.5), carla.Rotation(pitch=-10))
+    camera = world.spawn_actor(library.find("sensor.camera.depth"), mount, car, arm)
+    world.tick()
+    behind = car.get_transform().transform(carla.Location(-6.0, 0.0, 2.5))
+    assert camera.get_location().distance(behind) < 0.01
+    car.set_simulate_physics(False)
+    pose = car.get_transform()
+    for _ in range(20):  # 40 degrees per second
+        pose.rotation.yaw += 2.0
+        car.set_transform(pose)
+        world.tick()
+    late = pose.rotation.yaw - camera.get_transform().rotation.yaw
+    # An arm that turns by 8 per second of what is missing is 40 / 8 degrees late, a step more or less.
+    assert late == pytest.approx(0.0 if kind == "Rigid" else 5.0, abs=1e-3 if kind == "Rigid" else 1.1)
+    pose.rotation.pitch = 20.0
+    car.set_transform(pose)
+    run(world, 60)
+    level = camera.get_transform().rotation.pitch
+    assert level == pytest.approx(10.0 if kind == "Rigid" else -10.0, abs=0.1)
+    pose.rotation.pitch = 0.0
+    car.set_transform(pose)
+    blocker = world.spawn_actor(
+        library.find("static.prop.container"),
+        carla.Transform(pose.transform(carla.Location(-7.0, 0.0, 0.0)), pose.rotation),
+    )
+    run(world, 40)
+    reach = camera.get_location().distance(pose.location)
+    assert (reach < 5.5) if kind == "SpringArm" else reach == pytest.approx(6.5, abs=0.05)
+    for each in (camera, blocker):
+        each.destroy()
+
+
+def test_batches_answer_with_what_went_wrong(client: Any, world: Any, car: Any, library: Any) -> None:
+    command = carla.command
+    nobody = 999_999
+    lamps = carla.VehicleLightState(carla.VehicleLightState.Brake)
+    sensor = library.find("sensor.other.imu")
+    answers = client.apply_batch_sync(
+        [
+            command.ApplyVehicleControl(nobody, carla.VehicleControl()),
+            command.ApplyTransform(nobody, carla.Transform()),
+            command.SetSimulatePhysics(nobody, True),
+            command.SetVehicleLightState(nobody, lamps),
+            command.ApplyWalkerControl(car.id, carla.WalkerControl()),
+            command.SetAutopilot(nobody, False),
+            command.SpawnActor(sensor, carla.Transform(), nobody),
+            command.SpawnActor(sensor, carla.Transform(carla.Location(z=2.0)), car),
+            command.SetVehicleLightState(car, lamps),
+        ],
+        True,
+    )
+    assert [bool(answer.error) for answer in answers] == [True] * 7 + [False] * 2
+    assert all("no actor" in answer.error for answer in answers[:4])
+    assert "no walker" in answers[4].error
+    imu = world.get_actor(answers[7].actor_id)
+    assert imu.parent.id == car.id
+    assert imu.get_location().z == pytest.approx(car.get_location().z + 2.0, abs=1e-3)
+    assert car.get_light_state() == carla.VehicleLightState.Position  # the client sends 1 whatever lamps it is given
+    car.set_light_state(lamps)
+    assert car.get_light_state() == lamps
+    imu.destroy()
