@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,17 @@ from avrec.geometry import Anchor, Camera, Shutter, Trajectory
 if TYPE_CHECKING:
     from avrec.drive.audit import AuditReport
 
-__all__ = ["CameraSensor", "Drive", "Frame", "LidarPoints", "LidarSweep", "Track"]
+__all__ = ["CameraSensor", "Drive", "Frame", "LidarPoints", "LidarSweep", "RigBox", "Side", "Track"]
 
 Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 UInt8 = NDArray[np.uint8]
 
+Side = Literal["right", "left"]
+"""Of the road, as traffic keeps to it."""
+
+_LARGEST_CAR_M = 100.0
 
 TRACK_SLACK_US = 50_000
 """An actor stays in the picture this long outside its track: half a period of the usual 10 Hz annotation."""
@@ -139,6 +143,44 @@ class Track:
 
 
 @dataclass(frozen=True)
+class RigBox:
+    """The recording car's body as a box along the rig's axes.
+
+    Attributes:
+        center_m: x, y, z of its middle in the rig's frame.
+        size_m: length, width and height.
+
+    Raises:
+        DataError: a side that is not positive, or a number that is not finite or larger than 100.
+    """
+
+    center_m: tuple[float, float, float]
+    size_m: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        numbers = np.array([self.center_m, self.size_m], np.float64)
+        if numbers.shape != (2, 3) or not (np.abs(numbers) <= _LARGEST_CAR_M).all() or (numbers[1] <= 0).any():
+            raise DataError(
+                f"The recording car cannot be a box of {list(self.size_m)} m around {list(self.center_m)}. Give three "
+                "numbers each, in metres: the middle in the rig's frame, and length, width and height above 0."
+            )
+
+    @staticmethod
+    def between(low_m: Sequence[float], high_m: Sequence[float]) -> RigBox:
+        """From its lower and its upper corner, [3] each.
+
+        Raises:
+            DataError: no such box.
+        """
+        low, high = np.asarray(low_m, np.float64), np.asarray(high_m, np.float64)
+        if low.shape != (3,) or high.shape != (3,):
+            raise DataError(f"A box needs two corners of three numbers each, found {low_m} and {high_m}.")
+        # Recipes have centimetres; their binary halves should not show more digits.
+        center, size = (np.round(each, 6).tolist() for each in ((low + high) / 2, high - low))
+        return RigBox(tuple(center), tuple(size))
+
+
+@dataclass(frozen=True)
 class Drive:
     """A recorded multi-camera drive. Frames and sweeps stay on disk until asked for.
 
@@ -155,6 +197,8 @@ class Drive:
         map_path: HD map beside the recording, where there is one.
         notes: what a user should know about the reading ("shutter unknown: treated as global", ...).
         origin_m: the world's origin in the recording's own coordinates, where the reader moved it.
+        rig_box: the recording car's body, where known.
+        traffic: the side of the road that traffic keeps to, where known.
     """
 
     name: str
@@ -169,6 +213,8 @@ class Drive:
     map_path: Path | None = None
     notes: tuple[str, ...] = field(default=())
     origin_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    rig_box: RigBox | None = None
+    traffic: Side | None = None
 
     @staticmethod
     def open(path: str | Path) -> Drive:
@@ -216,17 +262,4 @@ class Drive:
             times = [frame.timestamp_us for kept in chosen.values() for frame in kept]
             low, high = min(times) - 150_000, max(times) + 150_000
             sweeps = tuple(sweep for sweep in sweeps if low <= sweep.timestamp_us <= high)
-        return Drive(
-            name=self.name,
-            source=self.source,
-            layout=self.layout,
-            cameras={name: self.cameras[name] for name in names},
-            frames=chosen,
-            ego=self.ego,
-            sweeps=sweeps,
-            tracks=self.tracks,
-            anchor=self.anchor,
-            map_path=self.map_path,
-            notes=self.notes,
-            origin_m=self.origin_m,
-        )
+        return replace(self, cameras={name: self.cameras[name] for name in names}, frames=chosen, sweeps=sweeps)

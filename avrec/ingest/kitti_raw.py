@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive import CameraSensor, Drive, Frame, LidarSweep
+from avrec.drive import CameraSensor, Drive, Frame, LidarSweep, RigBox
 from avrec.errors import DataError
 from avrec.geometry import (
     Anchor,
@@ -83,6 +83,8 @@ def read_kitti_raw(folder: Path) -> Drive:
         tracks=tracks,
         anchor=anchor,
         notes=tuple(notes),
+        rig_box=RigBox.between(*recipe["rig"]["ego_body_m"]),
+        traffic=recipe["traffic"],
     )
 
 

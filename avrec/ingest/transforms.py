@@ -28,8 +28,10 @@ from avrec.ingest.rig import (
 from avrec.ingest.transforms_extras import (
     read_anchor,
     read_map_path,
+    read_rig_box,
     read_sweep_records,
     read_tracks,
+    read_traffic,
     read_trajectory,
     sweep_on_rig,
 )
@@ -89,6 +91,8 @@ def read_transforms(path: Path) -> Drive:
         anchor=read_anchor(content, path),
         map_path=read_map_path(content, path, notes),
         notes=(f"Recognised {kind}.", *notes),
+        rig_box=read_rig_box(content, path),
+        traffic=read_traffic(content, path),
     )
     return _near_origin(drive)
 

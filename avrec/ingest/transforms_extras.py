@@ -9,14 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive import LidarSweep, Track
+from avrec.drive import LidarSweep, RigBox, Side, Track
 from avrec.errors import DataError
 from avrec.geometry import Anchor, Trajectory, invert
 from avrec.ingest.checks import check_increasing, finite_array, integer, number, rigid_matrix
 from avrec.ingest.point_files import point_loader
 from avrec.ingest.transforms_file import records, table
 
-__all__ = ["read_anchor", "read_map_path", "read_sweep_records", "read_tracks", "read_trajectory", "sweep_on_rig"]
+__all__ = [
+    "read_anchor",
+    "read_map_path",
+    "read_rig_box",
+    "read_sweep_records",
+    "read_tracks",
+    "read_traffic",
+    "read_trajectory",
+    "sweep_on_rig",
+]
 
 Float64 = NDArray[np.float64]
 
@@ -99,6 +108,23 @@ def read_anchor(content: Mapping[str, Any], path: Path) -> Anchor | None:
     latitude = number(entry.get("latitude"), f"anchor.latitude in {path}")
     longitude = number(entry.get("longitude"), f"anchor.longitude in {path}")
     return Anchor(latitude, longitude, number(entry.get("altitude", 0.0), f"anchor.altitude in {path}"))
+
+
+def read_rig_box(content: Mapping[str, Any], path: Path) -> RigBox | None:
+    """The recording car's body, ``ego_body_m``: lower and upper corner in the rig's frame; None where not given."""
+    entry = content.get("ego_body_m")
+    if entry is None:
+        return None
+    low, high = finite_array(entry, (2, 3), f"ego_body_m in {path}")
+    return RigBox.between(low.tolist(), high.tolist())
+
+
+def read_traffic(content: Mapping[str, Any], path: Path) -> Side | None:
+    """The side that traffic keeps to; None where the file does not say."""
+    entry = content.get("traffic")
+    if entry is None or entry == "right" or entry == "left":
+        return entry
+    raise DataError(f"The traffic in {path} keeps to {str(entry)[:40]!r}. Write right or left, or leave it out.")
 
 
 def read_map_path(content: Mapping[str, Any], path: Path, notes: list[str]) -> Path | None:

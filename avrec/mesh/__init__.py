@@ -19,7 +19,7 @@ from avrec.mesh.height_field import HeightField
 from avrec.mesh.join import join_ground
 from avrec.mesh.mesh import Mesh
 from avrec.mesh.ply import parse_ply, ply_bytes, read_ply, write_ply
-from avrec.mesh.surface import surface_mesh
+from avrec.mesh.surface import fuse, surface_mesh, volume_mesh
 
 __all__ = [
     "DepthPicture",
@@ -28,11 +28,13 @@ __all__ = [
     "Mesh",
     "decimate",
     "drop_small_parts",
+    "fuse",
     "ground_mesh",
     "join_ground",
     "parse_ply",
     "ply_bytes",
     "read_ply",
     "surface_mesh",
+    "volume_mesh",
     "write_ply",
 ]

@@ -69,7 +69,7 @@ def trimmed(grounds: list[tuple[Cells, Float64]], paths: list[Float64]) -> list[
     if len(grounds) < 2:
         return [np.ones(len(cells), bool) for cells, _ in grounds]
     trees = [cKDTree(path[:, :2]) for path in paths]
-    kept = []
+    kept: list[Bool] = []
     for cells, height in grounds:
         away = np.stack([tree.query(cells.centres)[0] for tree in trees])
         own = away[len(kept)]

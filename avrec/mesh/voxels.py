@@ -27,8 +27,8 @@ _MOST_CELLS = 1 << 23
 class VoxelBlocks:
     """Weighted means of signed distances and colours, metres; memory grows with the surface, not with the space.
 
-    Voxel (i, j, k) has its middle at ``origin + (i + 0.5, j + 0.5, k + 0.5) * voxel_m``. When the blocks have outgrown their
-    number, `fit` joins voxels two by two along each axis.
+    Voxel (i, j, k) has its middle at ``origin + (i + 0.5, j + 0.5, k + 0.5) * voxel_m``. When the blocks have outgrown
+    their number, `fit` joins voxels two by two along each axis.
 
     Args:
         origin: float64 [3], world.
@@ -115,7 +115,7 @@ class VoxelBlocks:
             return
         held, needed = len(self), len(self) + len(fresh)
         if needed > len(self._weight):
-            # Room for all blocks there may be: the system hands out memory where it is written to, and nothing is copied.
+            # Room for all that may come: memory is taken where it is written to, and nothing is copied.
             room = max(needed, len(self._weight) * 3 // 2, self.most_blocks + self.most_blocks // 8 + 256)
             for name in ("_distance", "_weight", "_colour"):
                 old = getattr(self, name)

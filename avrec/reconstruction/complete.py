@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive import Drive
+from avrec.drive import Drive, Side
 from avrec.drive.lane_graph import LaneGraph
 from avrec.errors import AvrecError
 from avrec.gaussians import Gaussians
@@ -32,7 +32,7 @@ Bool = NDArray[np.bool_]
 _ROAD_SKIN_M, _ROAD_DEPTH_M = 0.15, 1.0
 
 
-def completed(scene: Scene, drive: Drive, *, progress: Progress = NO_PROGRESS) -> Scene:
+def completed(scene: Scene, drive: Drive, *, traffic: Side | None = None, progress: Progress = NO_PROGRESS) -> Scene:
     """The scene with meshes, a road layer and a map.
 
     What cannot be made, for whatever reason, is left out with a warning and named in the scene's source: hours of
@@ -41,29 +41,34 @@ def completed(scene: Scene, drive: Drive, *, progress: Progress = NO_PROGRESS) -
     Args:
         scene: as reconstructed from the drive.
         drive: where lidar, pictures and a recorded map come from.
+        traffic: the side that traffic keeps to, where the map is inferred; None for the recording's, else right.
         progress: told what is going on.
     """
     started = time.perf_counter()
     surfaces: Surfaces | None = None
     missing: list[str] = []
+    warnings: tuple[str, ...] = ()
+    meshes: dict[str, object] = {}
     try:
         surfaces = surfaces_of(scene, drive, progress=progress)
         static, road = split_road(scene.static, surfaces.ground)
         scene = replace(scene, static=static, road=road, mesh=surfaces.mesh, ground=surfaces.ground.mesh)
+        meshes, warnings = surfaces.about, surfaces.warnings
     except Exception as error:
         missing.append(f"The scene has no meshes: {_told(error)}")
     about: dict[str, object] = {}
     try:
-        graph, about = _map_of(scene, drive, surfaces.ground if surfaces else None, progress)
+        graph, about = _map_of(scene, drive, surfaces.ground if surfaces else None, traffic, progress)
         # Readers want to know where a map lies; a scene without GPS says in its manifest that this is no real place.
         placed = graph if graph.anchor or graph.geo_reference else graph.with_changes(anchor=PLACEHOLDER_ANCHOR)
-        scene = replace(scene, map_xodr=write_opendrive(placed))
+        scene = replace(scene, map_xodr=write_opendrive(placed), anchor=scene.anchor or graph.anchor)
     except Exception as error:
         missing.append(f"The scene has no map: {_told(error)}")
-    for sentence in missing:
+    for sentence in (*missing, *warnings):
         logger.warning("%s", sentence)
     seconds = round(time.perf_counter() - started, 1)
-    return replace(scene, source={**scene.source, "map": about, "missing": missing, "completed_s": seconds})
+    told = {"meshes": meshes, "map": about, "missing": missing, "warnings": list(warnings), "completed_s": seconds}
+    return replace(scene, source={**scene.source, **told})
 
 
 def _told(error: Exception) -> str:
@@ -79,7 +84,7 @@ def split_road(static: Gaussians, ground: GroundMesh) -> tuple[Gaussians, Gaussi
     The road is every Gaussian that rises less than 15 cm above the ground (one standard deviation above its middle)
     and whose middle lies less than a metre under it. Drawing both gives the same picture as before.
     """
-    over = static.means[:, 2] - ground.height_at(static.means[:, :2].astype(np.float64))
+    over = static.means[:, 2] - ground.height_at(static.means.astype(np.float64))
     with np.errstate(invalid="ignore"):
         on_road: Bool = (over > -_ROAD_DEPTH_M) & (over + _half_height_m(static) < _ROAD_SKIN_M)
     return static.take(~on_road), static.take(on_road)
@@ -92,12 +97,13 @@ def _half_height_m(cloud: Gaussians) -> NDArray[np.float32]:
 
 
 def _map_of(
-    scene: Scene, drive: Drive, ground: GroundMesh | None, progress: Progress
+    scene: Scene, drive: Drive, ground: GroundMesh | None, traffic: Side | None, progress: Progress
 ) -> tuple[LaneGraph, dict[str, object]]:
     """The map recorded beside the drive, else one inferred from it, and where it comes from."""
     recorded = drive_map(drive)
     if recorded is not None:
         return recorded, {"from": drive.map_path.name if drive.map_path else drive.layout, "inferred": False}
+    side: Side = traffic or drive.traffic or "right"
     learned = {
         name: tuple(frame for frame, out in zip(frames, scene.held_out[name], strict=True) if not out)
         for name, frames in drive.frames.items()
@@ -108,6 +114,7 @@ def _map_of(
         ego=scene.ego,
         cameras=scene.cameras,
         appearance=scene.appearance,
+        traffic=side,
         progress=progress,
     )
-    return graph, {"from": "inferred from path, ground and pictures", "inferred": True}
+    return graph, {"from": "inferred from path, ground and pictures", "inferred": True, "traffic": side}

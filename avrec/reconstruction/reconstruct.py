@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive import Drive, Track
+from avrec.drive import Drive, Side, Track
 from avrec.errors import AvrecError, OutputError
 from avrec.progress import NO_PROGRESS, Progress
 from avrec.raster.native import NativeRasterizer
@@ -74,6 +74,7 @@ def reconstruct(
     refine_poses: bool = True,
     shutter: Literal["model", "ignore"] = "model",
     complete: bool = True,
+    traffic: Side | None = None,
     config: ReconstructionConfig | None = None,
     points: InitialPoints | None = None,
     progress: Progress = NO_PROGRESS,
@@ -96,6 +97,7 @@ def reconstruct(
         refine_poses: correct ego poses and camera mountings.
         shutter: ``"ignore"`` treats every picture as taken at once, to measure what the shutter is worth.
         complete: end with meshes, the road as a layer of its own and a map; a run that was stopped early goes without.
+        traffic: the side that traffic keeps to, for a map that is inferred; None for the recording's, else right.
         config: all constants, instead of the preset; budget, iterations, seed and refine_poses still come from above.
         points: initial points made earlier (by `initial_points` with the same hold-out).
         progress: told what is going on.
@@ -180,7 +182,7 @@ def reconstruct(
         if kept is not None:
             _keep(kept, trainer, fingerprint)  # an hour of optimisation must not hang on a mesh
         try:
-            scene = completed(scene, drive, progress=progress)
+            scene = completed(scene, drive, traffic=traffic, progress=progress)
         except KeyboardInterrupt:
             interrupted = True
     if target is not None and kept is not None:
@@ -309,6 +311,7 @@ def _scene(
         },
         held_out=dict(held_out),
         anchor=drive.anchor,
+        rig_box=drive.rig_box,
         source=source,
     )
 

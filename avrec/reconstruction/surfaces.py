@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive import Drive
-from avrec.geometry import Trajectory
-from avrec.mesh import DepthPicture, GroundMesh, Mesh, ground_mesh, join_ground, surface_mesh
+from avrec.mesh import DepthPicture, GroundMesh, Mesh, fuse, ground_mesh, join_ground, volume_mesh
 from avrec.progress import NO_PROGRESS, Progress
-from avrec.reconstruction.checks import moving_tracks
-from avrec.reconstruction.points.lidar import static_and_boxed
+from avrec.reconstruction.ground_points import (
+    GROUND_REACH_M,
+    MOST_POINTS,
+    corridor_m2,
+    driven_path,
+    length_m,
+    lidar_near,
+    spread_over,
+    thinned,
+)
 from avrec.rendering import render
 from avrec.scene import Scene
 
 __all__ = ["Surfaces", "depth_pictures", "surfaces_of"]
 
 Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 
-_MOST_PICTURES = 120
+# Pictures follow the way that was driven, up to what takes some minutes.
+_PICTURE_EVERY_M, _LEAST_PICTURES, _MOST_PICTURES = 0.75, 120, 2000
 _LONGEST_SIDE = 480
 # Where the middle and the mean of a pixel's depth differ by more, it straddles an edge.
 _EDGE = 0.1
 _LEAST_ALPHA = 0.8
 # On slanting ground the rendered depth lies within centimetres only nearby.
 _DEPTH_REACH_M = 12.0
-_MOST_SWEEPS = 120
-_GROUND_REACH_M = 12.0
 # Walls beside a wide road are seen from afar, slantingly and by few pixels.
 _SURFACE_REACH_M, _LEAST_WEIGHT = 40.0, 0.01
+_VOXEL_M, _MOST_BLOCKS = 0.12, 100_000
+# Per metre driven, at least and at most.
+_TRIANGLES, _GROUND_TRIANGLES = (3000, 300_000, 1_000_000), (700, 200_000, 500_000)
 # Below this many returns per cell of the corridor the lidar leaves too much ground to guess.
 _LIDAR_COVERAGE = 0.3
+_MISSED_M = 0.5
+_LANE_M = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +54,17 @@ class Surfaces:
     Attributes:
         mesh: ground and everything on it, world, metres.
         ground: the ground within 12 m of the path.
+        about: how they came about, as JSON values: ``pictures`` of depth fused, final ``voxel_m``, ``sweeps`` used and
+            what the ground is ``ground_from``; ``ground_measured`` and ``lane_measured``, the shares of the ground and
+            of the ground within 4 m of the path that were measured and not filled in; ``levels`` of ground over one
+            another; ``missed_m`` of the driven way where the ground is more than 0.5 m off, and ``worst_miss_m``.
+        warnings: what a user should know, one sentence each.
     """
 
     mesh: Mesh
     ground: GroundMesh
+    about: dict[str, object]
+    warnings: tuple[str, ...] = ()
 
 
 def surfaces_of(scene: Scene, drive: Drive, *, progress: Progress = NO_PROGRESS) -> Surfaces:
@@ -61,24 +78,40 @@ def surfaces_of(scene: Scene, drive: Drive, *, progress: Progress = NO_PROGRESS)
     Raises:
         DataError: the pictures or the points show no ground, or no surface at all.
     """
-    path = _path(scene)
+    path = driven_path(scene.ego, scene.span_us)
     still = replace(scene, actors={}, tracks=())
-    pictures = list(depth_pictures(still, progress=progress))
+    chosen = _chosen_frames(still, length_m(path))
+    points, sweeps = lidar_near(drive, scene.ego, path)
+    sources = ["lidar"] if len(points) else []
+    seen = [points]
+    enough = _covers(points, path)
+    most = max(1, (MOST_POINTS - len(points)) // max(1, len(chosen)))
+
+    def pictures() -> Iterator[DepthPicture]:
+        for picture in depth_pictures(still, chosen, progress=progress):
+            if not enough:
+                seen.append(thinned(picture.points_list(farthest_m=_DEPTH_REACH_M), most))
+            yield picture
+
+    volume = fuse(pictures(), voxel_m=_VOXEL_M, farthest_m=_SURFACE_REACH_M, most_blocks=_MOST_BLOCKS)
     progress.start("Meshing")
-    points = _lidar_near(drive, scene.ego, path)
-    covered = len(np.unique(np.floor(points[:, :2]).astype(np.int64), axis=0)) if len(points) else 0
-    if covered < _LIDAR_COVERAGE * _corridor_m2(path):
-        points = np.concatenate([points, *[picture.points_list(farthest_m=_DEPTH_REACH_M) for picture in pictures]])
-    ground = ground_mesh(points, path, reach_m=_GROUND_REACH_M)
-    surface = surface_mesh(pictures, farthest_m=_SURFACE_REACH_M, least_weight=_LEAST_WEIGHT)
+    points = np.concatenate(seen)
+    seen.clear()
+    budgets = (np.clip(each * length_m(path), low, high) for each, low, high in (_GROUND_TRIANGLES, _TRIANGLES))
+    ground = ground_mesh(points, path, reach_m=GROUND_REACH_M, most_triangles=int(next(budgets)))
+    surface = volume_mesh(volume, least_weight=_LEAST_WEIGHT, most_triangles=int(next(budgets)))
     mesh = join_ground(surface, ground, path_world=path)
     progress.finish(f"{len(mesh.faces)} triangles, {len(ground.mesh.faces)} of them ground")
-    return Surfaces(mesh, ground)
+    sources += [] if enough else ["rendered depth"]
+    made = {"pictures": len(chosen), "sweeps": sweeps, "voxel_m": volume.voxel_m, "ground_from": " and ".join(sources)}
+    about, warnings = _judged(ground, path)
+    return Surfaces(mesh, ground, made | about, warnings)
 
 
-def depth_pictures(still: Scene, *, progress: Progress = NO_PROGRESS) -> Iterator[DepthPicture]:
-    """Depth of a scene without its actors, from evenly chosen recorded frames; sky and edges are left out."""
-    chosen = _chosen_frames(still)
+def depth_pictures(
+    still: Scene, chosen: Sequence[tuple[str, int]], *, progress: Progress = NO_PROGRESS
+) -> Iterator[DepthPicture]:
+    """Depth of a scene without its actors at (camera, time) of recorded frames; sky and edges are left out."""
     progress.start("Depth for the meshes", len(chosen))
     for done, (camera, time_us) in enumerate(chosen, start=1):
         model = still.cameras[camera].model
@@ -98,35 +131,41 @@ def depth_pictures(still: Scene, *, progress: Progress = NO_PROGRESS) -> Iterato
     progress.finish()
 
 
-def _chosen_frames(scene: Scene) -> list[tuple[str, int]]:
-    """(camera, time) of the frames to render, in time order: of every camera as many, evenly through time."""
-    most = -(-_MOST_PICTURES // max(1, len(scene.frames)))
+def _chosen_frames(scene: Scene, driven_m: float) -> list[tuple[str, int]]:
+    """(camera, time) of the frames to render, in time order: of every camera as many, evenly along the way."""
+    cameras = max(1, len(scene.frames))
+    wanted = np.clip(cameras * driven_m / _PICTURE_EVERY_M, _LEAST_PICTURES, _MOST_PICTURES)
     chosen: list[tuple[int, str]] = []
     for camera, times in scene.frames.items():
-        step = max(1.0, len(times) / most)
-        chosen += [(int(times[int(i)]), camera) for i in np.arange(0, len(times), step)]
+        kept = np.sort(times)
+        chosen += [(int(time_us), camera) for time_us in kept[spread_over(scene.ego, kept, int(-(-wanted // cameras)))]]
     return [(camera, time_us) for time_us, camera in sorted(chosen)]
 
 
-def _path(scene: Scene) -> Float64:
-    """Where the rig drove while pictures were taken, on the ground, float64 [P, 3]."""
-    first, last = scene.span_us
-    times = np.linspace(first, last, max(2, (last - first) // 100_000 + 1))
-    return np.asarray(scene.ego.at(times, outside="extrapolate")[:, :3, 3])
+def _covers(points: Float64, path: Float64) -> bool:
+    """Whether the lidar leaves little ground to guess."""
+    covered = len(np.unique(np.floor(points[:, :2]).astype(np.int64), axis=0)) if len(points) else 0
+    return covered >= _LIDAR_COVERAGE * corridor_m2(path)
 
 
-def _lidar_near(drive: Drive, ego: Trajectory, path: Float64) -> Float64:
-    """Returns near the path that belong to nothing moving, in the world of the refined poses, float64 [N, 3]."""
-    refined = replace(drive, ego=ego)
-    moving = moving_tracks(drive)
-    low, high = path[:, :2].min(axis=0) - _GROUND_REACH_M, path[:, :2].max(axis=0) + _GROUND_REACH_M
-    near = []
-    for sweep in drive.sweeps[:: max(1, -(-len(drive.sweeps) // _MOST_SWEEPS))]:
-        points = static_and_boxed(refined, sweep, moving)[0]
-        near.append(points[((points[:, :2] > low) & (points[:, :2] < high)).all(axis=1)])
-    return np.concatenate(near) if near else np.zeros((0, 3))
-
-
-def _corridor_m2(path: Float64) -> float:
-    length = float(np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum())
-    return 2 * _GROUND_REACH_M * length + np.pi * _GROUND_REACH_M**2
+def _judged(ground: GroundMesh, path: Float64) -> tuple[dict[str, object], tuple[str, ...]]:
+    """How well the ground is known, and where it misses the driven path."""
+    steps = np.linalg.norm(np.diff(path[:, :2], axis=0, prepend=path[:1, :2]), axis=1)
+    miss = np.abs(ground.height_at(path) - path[:, 2])
+    missed_m = float(steps[~(miss <= _MISSED_M)].sum())
+    worst_m = float(np.nanmax(miss, initial=0.0))
+    across = np.stack(np.meshgrid(*[np.arange(-_LANE_M, _LANE_M + 0.1, 1.0)] * 2), axis=-1).reshape(-1, 2)
+    lane = (path[:, None, :2] + across[np.linalg.norm(across, axis=1) <= _LANE_M]).reshape(-1, 2)
+    about: dict[str, object] = {
+        "ground_measured": round(ground.measured_share(), 3),
+        "lane_measured": round(ground.measured_share(np.unique(np.round(lane, 1), axis=0)), 3),
+        "levels": len(ground.fields),
+        "missed_m": round(missed_m, 1),
+        "worst_miss_m": round(worst_m, 2),
+    }
+    if missed_m == 0:
+        return about, ()
+    return about, (
+        f"The ground misses the driven path by more than {_MISSED_M} m over {missed_m:.0f} of {steps.sum():.0f} m, "
+        f"at worst by {worst_m:.1f} m, as may be on bridges and in car parks: look at the mesh before driving on it.",
+    )

@@ -154,7 +154,9 @@ def _flatness_m(scene: Scene) -> float | None:
 
 
 def _assumed(scene: Scene) -> dict[str, str]:
-    assumed = {"rig_bbox": f"an ordinary car of {RIG_BOX['dim']} m: the recording knows no vehicle size"}
+    assumed = {}
+    if scene.rig_box is None:
+        assumed["rig_bbox"] = f"an ordinary car of {list(RIG_BOX.size_m)} m: the recording knows no vehicle size"
     if scene.anchor is None:
         assumed["T_world_base"] = "latitude 0, longitude 0: the recording knows no position on Earth"
     unknown = [name for name, sensor in scene.cameras.items() if not sensor.shutter_known]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive import CameraSensor
+from avrec.drive import CameraSensor, RigBox
 from avrec.geometry import (
     Anchor,
     FThetaCamera,
@@ -19,7 +19,7 @@ from avrec.geometry import (
 )
 from avrec.scene.scene import Scene
 
-__all__ = ["PLACEHOLDER_ANCHOR", "RIG_BOX", "camera_key", "frame_intervals_us", "rig_trajectories"]
+__all__ = ["PLACEHOLDER_ANCHOR", "RIG_BOX", "box_json", "camera_key", "frame_intervals_us", "rig_trajectories"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -27,7 +27,7 @@ Int64 = NDArray[np.int64]
 PLACEHOLDER_ANCHOR = Anchor(0.0, 0.0, 0.0)
 """Stands in where the recording knows no position on Earth; the manifest says so."""
 
-RIG_BOX = {"centroid": [1.4, 0.0, 0.8], "dim": [4.8, 1.9, 1.6], "rot": [0.0, 0.0, 0.0]}
+RIG_BOX = RigBox((1.4, 0.0, 0.8), (4.8, 1.9, 1.6))
 """An ordinary passenger car around the rig's origin: AlpaSim refuses scenes without a box. The manifest says so."""
 
 _SHUTTER_TYPES = {
@@ -42,6 +42,12 @@ _SHUTTER_TYPES = {
 def camera_key(camera: str, sequence_id: str) -> str:
     """Name of a camera in the package: ``<logical>@<sequence>``."""
     return f"{camera}@{sequence_id}"
+
+
+def box_json(box: RigBox) -> dict[str, list[float]]:
+    """A box as NuRec's `rig_bbox`."""
+    center, size = ([float(value) for value in each] for each in (box.center_m, box.size_m))
+    return {"centroid": center, "dim": size, "rot": [0.0, 0.0, 0.0]}
 
 
 def rig_trajectories(
@@ -72,7 +78,7 @@ def rig_trajectories(
         "cameras_frame_T_rig_worlds": frame_poses,
         "lidars_frame_timestamps_us": {},
         "lidars_frame_T_rig_worlds": {},
-        "rig_bbox": RIG_BOX,
+        "rig_bbox": box_json(scene.rig_box or RIG_BOX),
     }
     calibrations = {
         camera_key(name, sequence_id): _calibration(sensor, index, sequence_id, fitted[name])

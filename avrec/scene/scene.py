@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive import CameraSensor, Track
+from avrec.drive import CameraSensor, RigBox, Track
 from avrec.errors import DataError
 from avrec.gaussians import Gaussians
 from avrec.geometry import Anchor, Trajectory
@@ -50,6 +50,7 @@ class Scene:
         mesh: surface of everything that does not move, world frame.
         ground: surface to drive on, world frame.
         map_xodr: OpenDRIVE file whose coordinates are the world's; see :func:`avrec.geometry.geo_reference`.
+        rig_box: the recording car's body in the rig's frame, where known; simulators are told of an ordinary car else.
         source: where the scene comes from (layout, notes, config, seed, versions, ...); anything JSON can hold.
 
     Raises:
@@ -73,6 +74,7 @@ class Scene:
     mesh: Mesh | None = None
     ground: Mesh | None = None
     map_xodr: bytes | None = None
+    rig_box: RigBox | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

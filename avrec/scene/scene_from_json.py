@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive import CameraSensor, Track
+from avrec.drive import CameraSensor, RigBox, Track
 from avrec.errors import DataError
 from avrec.geometry import Anchor, Shutter, Trajectory, camera_from_dict
 from avrec.scene.scene_json import FORMAT, MESH_ARRAYS, ArrayNames
@@ -52,6 +52,7 @@ def _decode(record: Any) -> tuple[dict[str, Any], ArrayNames]:
     parts = {
         "name": _text(record["name"], "name"),
         "anchor": None if anchor is None else Anchor(**{key: _number(anchor[key], key) for key in _ANCHOR_KEYS}),
+        "rig_box": _decode_box(record.get("rig_box")),  # absent from the first scenes
         "cameras": _decode_cameras(record["cameras"]),
         "cameras_recorded": _decode_cameras(record["cameras_recorded"]),
         "appearance": {
@@ -87,6 +88,13 @@ _ANCHOR_KEYS = ("latitude_deg", "longitude_deg", "altitude_m")
 def _decode_trajectory(record: Any) -> Trajectory:
     times = _times(record["timestamps_us"])
     return Trajectory(times, _floats(record["poses"], (len(times), 16), "poses").reshape(-1, 4, 4))
+
+
+def _decode_box(record: Any) -> RigBox | None:
+    if record is None:
+        return None
+    center, size = (_floats(record[key], (3,), f"rig_box.{key}").tolist() for key in ("center_m", "size_m"))
+    return RigBox(tuple(center), tuple(size))
 
 
 def _decode_track(record: Any) -> Track:

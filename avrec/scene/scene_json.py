@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from avrec.drive import CameraSensor, Track
+from avrec.drive import CameraSensor, RigBox, Track
 from avrec.geometry import Anchor, Trajectory
 from avrec.mesh.mesh import Mesh
 from avrec.scene.scene import Scene
@@ -78,6 +78,7 @@ def encode_scene(scene: Scene, names: ArrayNames) -> dict[str, Any]:
         "ground": None if names.ground is None else dict(names.ground),
         "map_xodr": names.map_xodr,
         "anchor": None if scene.anchor is None else _anchor(scene.anchor),
+        "rig_box": None if scene.rig_box is None else _box(scene.rig_box),
         "cameras": {name: _camera(sensor) for name, sensor in scene.cameras.items()},
         "cameras_recorded": {name: _camera(sensor) for name, sensor in scene.cameras_recorded.items()},
         "appearance": {name: matrix.tolist() for name, matrix in scene.appearance.items()},
@@ -96,6 +97,10 @@ def _anchor(anchor: Anchor) -> dict[str, float]:
         "longitude_deg": anchor.longitude_deg,
         "altitude_m": anchor.altitude_m,
     }
+
+
+def _box(box: RigBox) -> dict[str, list[float]]:
+    return {"center_m": [float(value) for value in box.center_m], "size_m": [float(value) for value in box.size_m]}
 
 
 def _trajectory(trajectory: Trajectory) -> dict[str, Any]:

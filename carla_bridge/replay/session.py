@@ -14,21 +14,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from avrec.drive import CameraSensor
 from avrec.errors import AvrecError, require
-from avrec.geometry import Offset, transform_from
+from avrec.geometry import Offset
+from avrec.scenario import Scenario
 from avrec.scene import Scene
 from carla_bridge.replay.camera_spec import camera_named
-from carla_bridge.replay.lidar_models import LidarModel, lidar_named
+from carla_bridge.replay.case import CaseRun, CaseSource, Collision, scenario_of
+from carla_bridge.replay.lidar_models import LidarModel
 from carla_bridge.replay.measurements import Image, LidarMeasurement
 from carla_bridge.replay.path_follower import checked_path
-from carla_bridge.replay.player import Driver, Player, matrix_of
-from carla_bridge.replay.sensors import CameraRig, LidarRig, Moment, NeuralSensor, camera_rig, every_us
+from carla_bridge.replay.player import Driver, Player
+from carla_bridge.replay.sensors import CameraRig, LidarRig, Moment, NeuralSensor, camera_rig, lidar_rig
 from carla_bridge.replay.stage import EGO, Cast, last_things, load_map
 
 __all__ = ["ReplaySession"]
 
 Float64 = NDArray[np.float64]
 
-LIDAR_MOUNT_M = (1.0, 0.0, 2.0)
 DriverName = Literal["user", "autopilot", "path"]
 
 
@@ -48,11 +49,12 @@ class ReplaySession:
 
     Args:
         client: `carla.Client`, connected.
-        scene: a scene, or the path of its file.
+        scene: a scene, the path of its file, or a scenario made from it.
+        case: an edge case: a scenario made from the scene, or a function that makes one, such as `scenarios.cut_in`.
         step_s: seconds of simulation between ticks.
         start_us: recording time to begin at; None for the first recorded frame.
         end_us: recording time to end at; None for the last recorded frame.
-        ego_blueprint: of the ego; None takes a car of ordinary size.
+        ego_blueprint: of the ego; None takes the car nearest in size to the recording's, or of ordinary size.
         load_map: False keeps the simulator's map.
         move_spectator: the spectator follows the ego.
         traffic_manager_port: for autopilots.
@@ -64,8 +66,9 @@ class ReplaySession:
     def __init__(
         self,
         client: Any,
-        scene: str | Path | Scene,
+        scene: str | Path | Scene | Scenario,
         *,
+        case: CaseSource | None = None,
         step_s: float = 0.05,
         start_us: int | None = None,
         end_us: int | None = None,
@@ -76,16 +79,8 @@ class ReplaySession:
     ) -> None:
         self.carla: Any = require("carla", "carla")
         self.client = client
-        self.scene = scene if isinstance(scene, Scene) else Scene.open(scene)
-        first, last = self.scene.span_us
-        self.start_us = first if start_us is None else int(start_us)
-        self.end_us = last if end_us is None else int(end_us)
-        low, high = self.scene.ego.span_us
-        if not low <= self.start_us < self.end_us <= high:
-            raise AvrecError(
-                f"The replay from {self.start_us} to {self.end_us} us is not within the recording, which runs from "
-                f"{low} to {high} us. Choose times inside it."
-            )
+        self.case = scenario_of(scene, case, start_us, end_us)
+        self.scene, self.start_us, self.end_us = self.case.scene, self.case.start_us, self.case.end_us
         if not 1e-3 <= step_s <= 0.5:
             raise AvrecError(f"A step of {step_s} s is out of range. Choose 0.001 to 0.5 s; 0.05 is usual.")
         self.step_s = step_s
@@ -93,6 +88,7 @@ class ReplaySession:
         self._options = (ego_blueprint, load_map, traffic_manager_port)
         self._sensors: list[NeuralSensor] = []
         self._cast: Cast | None = None
+        self._run: CaseRun | None = None
         self._settings: Any = None
         self._ticks = 0
         self._moment = Moment(self.start_us, 0, 0.0)
@@ -109,9 +105,10 @@ class ReplaySession:
             wanted.synchronous_mode = True
             wanted.fixed_delta_seconds = self.step_s
             world.apply_settings(wanted)
-            self._cast = Cast(self.carla, self.client, world, self.scene, port)
+            self._cast = Cast(self.carla, self.client, world, self.scene, port, frozenset(self.case.actors))
             self._cast.add_ego(blueprint, self.start_us)
-            self._cast.update(self.start_us)
+            if self.case.actors:
+                self._run = CaseRun(self.carla, self.case, self._cast)
             self._ticks = -1
             self._advance()  # to the beginning, so that everybody is where they belong
         except BaseException:
@@ -128,6 +125,9 @@ class ReplaySession:
         """Destroy what was spawned and restore the world's settings; a simulator that is gone is only noted."""
         cast, settings, self._cast, self._settings = self._cast, self._settings, None, None
         self._sensors.clear()
+        with last_things():
+            if self._run is not None:
+                self._run.close()
         with last_things():
             if cast is not None:
                 cast.remove(list(cast.players.values()))
@@ -164,11 +164,14 @@ class ReplaySession:
         cast = self.cast
         self._ticks += 1
         time_us = self._time_us(self._ticks)
+        directed = {} if self._run is None else self._run.step(time_us)
         cast.update(time_us)
-        cast.drive(time_us, self.step_s)
+        cast.drive(time_us, self.step_s, directed)
         frame = cast.world.tick()
         snapshot = cast.world.get_snapshot()
         cast.saw(time_us, snapshot)
+        if self._run is not None:
+            self._run.saw(time_us, int(frame))
         self._moment = Moment(time_us, int(frame), float(snapshot.timestamp.elapsed_seconds))
         if self.moves_spectator:
             cast.move_spectator()
@@ -263,6 +266,14 @@ class ReplaySession:
         """world_from_box float64 [4, 4] of an actor as the client saw it at the last tick."""
         return self._player(track_id).pose
 
+    @property
+    def collisions(self) -> tuple[Collision, ...]:
+        """Whom the ego of a case has touched so far, by time; without a case nobody looks.
+
+        What a sensor tells may arrive a moment after the tick.
+        """
+        return () if self._run is None else self._run.collisions
+
     def _player(self, track_id: str) -> Player:
         player = self.cast.players.get(track_id)
         if player is None:
@@ -304,17 +315,9 @@ class ReplaySession:
         Raises:
             AvrecError: no such camera.
         """
-        rig = camera_rig(
-            self.scene,
-            camera_named(self.scene, camera, transform),
-            callback,
-            offset or Offset(),
-            framerate,
-            self._moment.time_us,
-            width=width,
-            height=height,
-            rolling_shutter=rolling_shutter,
-        )
+        sensor = camera_named(self.scene, camera, transform)
+        look = {"width": width, "height": height, "rolling_shutter": rolling_shutter}
+        rig = camera_rig(self.scene, sensor, callback, offset or Offset(), framerate, self._moment.time_us, **look)
         self._sensors.append(rig)
         return rig
 
@@ -337,11 +340,7 @@ class ReplaySession:
         Raises:
             AvrecError: no such lidar.
         """
-        if transform is None:
-            mount = transform_from(np.eye(3), np.array(LIDAR_MOUNT_M))
-        else:
-            mount = matrix_of(transform) if hasattr(transform, "location") else np.asarray(transform, np.float64)
-        rig = LidarRig(lidar_named(model), callback, mount, every_us(framerate), self._moment.time_us)
+        rig = lidar_rig(model, callback, transform, framerate, self._moment.time_us)
         self._sensors.append(rig)
         return rig
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from avrec.drive import Track
 from avrec.errors import AvrecError
 from avrec.geometry import Trajectory, apply, invert, transform_from
+from avrec.scenario import ActorState
 from avrec.scene import Scene
 from carla_bridge.frames import flip_points
 from carla_bridge.replay.fit import actor_from_box, actor_from_rig, kind_of, ranked
@@ -77,7 +78,9 @@ class Cast:
         client, world: of the simulator.
         scene: what is replayed.
         traffic_manager_port: for autopilots.
+        needed: tracks without whose actors a case cannot be played.
         players: by track id, while their actors are there; ``ego`` is the ego.
+        absent: tracks that a case keeps away for now.
     """
 
     carla: Any
@@ -85,11 +88,13 @@ class Cast:
     world: Any
     scene: Scene
     traffic_manager_port: int = 8000
+    needed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self._traffic_manager: Any = None
         self.players: dict[str, Player] = {}
         self.given_up: set[str] = set()
+        self.absent: frozenset[str] = frozenset()
         self._library = self.world.get_blueprint_library()
 
     def add_ego(self, blueprint: str | None, time_us: int) -> Player:
@@ -98,7 +103,8 @@ class Cast:
         Raises:
             AvrecError: no such blueprint, or it could not be spawned.
         """
-        names = [blueprint] if blueprint else ranked("car", EGO_SIZE_M, self._library)
+        box = self.scene.rig_box
+        names = [blueprint] if blueprint else ranked("car", EGO_SIZE_M if box is None else box.size_m, self._library)
         recorded = self.scene.ego
         actor = self._spawn(names, recorded.at(time_us, outside="extrapolate"), "hero")
         if actor is None:
@@ -111,7 +117,8 @@ class Cast:
         for track in self.scene.tracks:
             first, last = track.world_from_box.span_us
             player = self.players.get(track.id)
-            if player is None and first <= time_us <= last and track.id not in self.given_up:
+            away = track.id in self.given_up or track.id in self.absent
+            if player is None and first <= time_us <= last and not away:
                 self._add_track(track, time_us)
             elif player is not None and time_us > last and not player.path.free:
                 self.remove([player])
@@ -120,6 +127,11 @@ class Cast:
         kind = kind_of(track.label, track.size_m)
         pose = track.world_from_box.at(time_us)
         actor = self._spawn(ranked(kind, track.size_m, self._library)[:TRIES], pose, track_role(track.id))
+        if actor is None and track.id in self.needed:
+            raise AvrecError(
+                f"The actor {track.id} ({track.label}) could not be spawned, and the case cannot be played without it. "
+                "Does the simulator have a blueprint of that kind?"
+            )
         if actor is None:
             self.given_up.add(track.id)
             log.warning("The actor %s (%s) could not be spawned; it is only seen in pictures.", track.id, track.label)
@@ -202,11 +214,13 @@ class Cast:
             self._traffic_manager.set_synchronous_mode(False)
             self._traffic_manager = None
 
-    def drive(self, time_us: int, dt: float) -> None:
-        """Give every actor what it needs to be where it belongs after the next tick."""
+    def drive(self, time_us: int, dt: float, directed: Mapping[str, ActorState]) -> None:
+        """Give every actor what it needs to be where it belongs after the next tick; a case moves the directed ones."""
         moves: list[Any] = []
         for player in self.players.values():
-            if player.driver is Driver.RECORDING:
+            if player.driver in (Driver.RECORDING, Driver.CASE) and player.key in directed:
+                moves += player.direct(self.carla, time_us, directed[player.key])
+            elif player.driver is Driver.RECORDING:
                 moves += player.commands(self.carla, time_us)
             else:
                 moves += player.steer(self.carla, dt)
@@ -259,6 +273,6 @@ class Cast:
             player = self.players.get(track.id)
             if player is not None and player.path.free:
                 found.append(replace(track, world_from_box=player.path.during(first_us)))
-            elif track.covers(middle_us):
+            elif track.covers(middle_us) and track.id not in self.absent:
                 found.append(track)
         return tuple(found)

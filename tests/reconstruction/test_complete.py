@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import logging
 import sys
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +14,12 @@ import pytest
 from avrec.drive import Drive
 from avrec.errors import DataError
 from avrec.gaussians import Gaussians
-from avrec.mesh import ground_mesh
-from avrec.reconstruction import complete, reconstruct
+from avrec.geometry import Trajectory
+from avrec.mesh import DepthPicture, GroundMesh, ground_mesh
+from avrec.reconstruction import complete, reconstruct, surfaces
 from avrec.reconstruction.complete import completed, split_road
-from avrec.reconstruction.surfaces import _chosen_frames
+from avrec.reconstruction.ground_points import spread_over
+from avrec.reconstruction.surfaces import _chosen_frames, depth_pictures, surfaces_of
 from avrec.rendering import render
 from avrec.scene import Scene
 from avrec.scene.validate import validate
@@ -121,8 +126,9 @@ def test_held_out_pictures_take_no_part(bare: Scene, recording: Drive, monkeypat
         assert len(kept) < len(bare.frames[name])
 
 
+@pytest.mark.parametrize("driven_m", [0.0, 30.0, 300.0, 5000.0])
 @pytest.mark.parametrize(("cameras", "frames"), [(1, 500), (2, 120), (3, 40), (5, 1000), (6, 1000), (8, 60)])
-def test_every_camera_is_meshed_alike(bare: Scene, cameras: int, frames: int) -> None:
+def test_every_camera_is_meshed_alike(bare: Scene, cameras: int, frames: int, driven_m: float) -> None:
     names = [f"c{index}" for index in range(cameras)]
     sensor = bare.cameras["front"]
     many = replace(
@@ -133,11 +139,80 @@ def test_every_camera_is_meshed_alike(bare: Scene, cameras: int, frames: int) ->
         held_out={},
         frames={name: np.arange(frames, dtype=np.int64) * 100_000 for name in names},
     )
-    chosen = _chosen_frames(many)
+    times = np.arange(frames, dtype=np.int64) * 100_000
+    poses = np.tile(np.eye(4), (frames, 1, 1))
+    poses[:, 0, 3] = np.linspace(0.0, driven_m, frames)
+    many = replace(many, ego=Trajectory(times, poses))
+    chosen = _chosen_frames(many, driven_m)
     counts = [sum(camera == name for camera, _ in chosen) for name in names]
     assert max(counts) - min(counts) <= 1
-    assert min(frames, 100 // cameras) <= min(counts) <= 120 // cameras + 1
+    wanted = np.clip(cameras * driven_m / 0.75, 120, 2000) / cameras
+    assert min(frames, 0.8 * wanted) <= min(counts) <= wanted + 1
     assert [time for _, time in chosen] == sorted(time for _, time in chosen)
+
+
+def test_a_car_that_stands_is_meshed_where_it_moves() -> None:
+    """Half of the time is spent standing; the places chosen are spread over the way, and some over the time."""
+    times = np.arange(1000, dtype=np.int64) * 100_000
+    poses = np.tile(np.eye(4), (1000, 1, 1))
+    poses[:, 0, 3] = np.clip(np.arange(1000) - 500, 0, None) * 0.5
+    chosen = spread_over(Trajectory(times, poses), times, 100)
+    assert len(chosen) == 100
+    assert 2 <= (chosen < 500).sum() <= 10
+    assert np.diff(poses[chosen[chosen > 500], 0, 3]).max() < 4.0
+    still = spread_over(Trajectory(times, np.tile(np.eye(4), (1000, 1, 1))), times, 100)
+    assert np.ptp(np.diff(still)) <= 1
+
+
+def test_the_source_says_how_well_the_ground_is_known(whole: Scene) -> None:
+    meshes = whole.source["meshes"]
+    assert meshes["voxel_m"] == 0.12
+    assert meshes["ground_from"] == "lidar"
+    assert 0.5 < meshes["ground_measured"] < meshes["lane_measured"] <= 1.0
+    assert meshes["missed_m"] == 0
+    assert whole.source["warnings"] == []
+
+
+def test_ground_off_the_path_is_warned_of(
+    bare: Scene, recording: Drive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def sunk(points: np.ndarray, path: np.ndarray, **options: Any) -> GroundMesh:
+        return ground_mesh(points - [0, 0, 0.7], path - [0, 0, 0.7], **options)
+
+    monkeypatch.setattr(surfaces, "ground_mesh", sunk)
+    with caplog.at_level(logging.WARNING):
+        scene = completed(bare, recording)
+    (sentence,) = scene.source["warnings"]
+    assert "misses the driven path" in sentence
+    assert "worst by 0.7 m" in sentence
+    assert sentence in caplog.text
+    assert scene.source["meshes"]["missed_m"] > 1
+
+
+def test_pictures_are_fused_one_at_a_time(bare: Scene, recording: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: list[weakref.ref[DepthPicture]] = []
+    most = 0
+
+    def watched(*args: Any, **options: Any) -> Iterator[DepthPicture]:
+        nonlocal most
+        for picture in depth_pictures(*args, **options):
+            alive.append(weakref.ref(picture))
+            most = max(most, sum(each() is not None for each in alive))
+            yield picture
+
+    monkeypatch.setattr(surfaces, "depth_pictures", watched)
+    surfaces_of(bare, recording)
+    assert len(alive) > 10
+    assert most <= 3
+
+
+def test_traffic_on_the_left(bare: Scene, recording: Drive) -> None:
+    without = replace(recording, map_path=None)
+    side = {
+        told: completed(bare, replace(without, traffic=known), traffic=told).source["map"]["traffic"]
+        for told, known in (("left", "right"), (None, "left"))
+    }
+    assert side == {"left": "left", None: "left"}
 
 
 def test_a_bug_in_the_meshing_loses_nothing(bare: Scene, recording: Drive, monkeypatch: pytest.MonkeyPatch) -> None:

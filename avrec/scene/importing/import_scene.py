@@ -101,6 +101,7 @@ def import_scene(
         "appearance": seen.more.get("appearance", {}),
         "frames": seen.frames,
         "held_out": seen.more.get("held_out", {}),
+        "rig_box": seen.more.get("rig_box") or (base.rig_box if base is not None else None),
         "anchor": anchor or seen.anchor,
         **surfaces,
     }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive import CameraSensor, Track
+from avrec.drive import CameraSensor, RigBox, Track
 from avrec.errors import DataError
 from avrec.geometry import Anchor, Trajectory
 from avrec.scene.foreign.files import problem
@@ -31,6 +31,7 @@ _MAX_CAMERAS = 200
 _SLACK_US = 500_000  # pictures may be asked for this far beyond the path
 _FRAME_PERIOD_US = 100_000
 _MOST_FRAMES = 600
+_TURNED_RAD = 1e-4
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,7 +46,7 @@ class RigPart:
         world_to_nre: what moves the world onto the Gaussians of a volume; the identity where nothing is said.
         anchor: of avrec's own record.
         tracks: of avrec's own record.
-        more: further arguments of :class:`avrec.scene.Scene` that avrec's own record has.
+        more: further arguments of :class:`avrec.scene.Scene` that were found.
     """
 
     ego: Trajectory
@@ -85,7 +86,7 @@ def _own(document: dict[str, Any], name: str) -> RigPart:
         parts, _ = decode_scene(document)
     except DataError as error:
         raise problem(name, str(error)[:200].rstrip(".")) from error
-    kept = ("cameras_recorded", "ego_recorded", "appearance", "held_out")
+    kept = ("cameras_recorded", "ego_recorded", "appearance", "held_out", "rig_box")
     return RigPart(
         ego=parts["ego"],
         cameras=parts["cameras"],
@@ -131,6 +132,7 @@ def _nurec(document: dict[str, Any], name: str, notes: list[str]) -> RigPart:
         frames=frames,
         ecef_from_world=_on_earth(document.get("T_world_base"), notes),
         world_to_nre=_world_to_nre(document, name),
+        more={"rig_box": _rig_box(path.get("rig_bbox"), notes)},
     )
 
 
@@ -208,9 +210,25 @@ def _note_rest(path: dict[str, Any], notes: list[str]) -> None:
     lidars = path.get("lidars_frame_timestamps_us")
     if isinstance(lidars, dict) and lidars:
         notes.append(f"The times of {len(lidars)} lidars were left out: a scene has cameras only.")
-    box = path.get("rig_bbox")
-    if isinstance(box, dict) and {key: box.get(key) for key in RIG_BOX} != RIG_BOX:
-        notes.append("The size of the recording car (rig_bbox) was left out: scene files carry an ordinary car's.")
+
+
+def _rig_box(value: Any, notes: list[str]) -> RigBox | None:
+    """The recording car's box; None where there is none, and for the ordinary car that stands in for one."""
+    if value is None:
+        return None
+    parts = [floats(entry(value, key), (3,)) for key in ("centroid", "dim", "rot")]
+    why = next((each for each in parts if isinstance(each, str)), None)
+    center, size, turned = (np.zeros(3) if isinstance(each, str) else each for each in parts)
+    if why is None and np.abs(turned).max() >= _TURNED_RAD:
+        why = "it is turned against the rig"
+    if why is None:
+        try:
+            box = RigBox(tuple(center.tolist()), tuple(size.tolist()))
+            return None if box == RIG_BOX else box
+        except DataError:
+            why = "it is no size a car can have"
+    notes.append(f"The size of the recording car (rig_bbox) was left out: {why}; an ordinary car stands in for it.")
+    return None
 
 
 def printable(value: object, most: int = 80) -> str:
