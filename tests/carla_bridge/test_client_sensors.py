@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from functools import partial
 from math import degrees
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from avrec.geometry import Anchor, geodetic_from_local
+from carla_bridge.sensors.lens import bend, fringe
+from carla_bridge.server.blueprints import catalogue
 from tests.carla_bridge.support import LATITUDE, LONGITUDE
 
 carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
@@ -119,8 +122,9 @@ def test_lidar_points_lie_on_the_road_and_on_cars(world: Any, library: Any, car:
         assert 8.0 - 1.853 - 0.02 <= x <= 8.0 + 1.853
         assert abs(y) <= 0.895 + 1e-3
         assert -2.0 - 1e-3 <= z <= 2 * 0.778 - 2.0 + 1e-3
-    road = [point for point in points if point[3] == 0]
-    assert [point[2] for point in road] == pytest.approx([-2.0] * len(road), abs=1e-3)
+    road = [point for point in points if point[4] == 1]
+    assert len(road) > 100
+    assert [point[2] for point in road] == pytest.approx([-2.0] * len(road), abs=0.01)
     cloud = plain.get(timeout=5.0)
     raw = np.frombuffer(cloud.raw_data, dtype=np.float32).reshape(-1, 4)
     distance = np.linalg.norm(raw[:, :3], axis=1)
@@ -227,16 +231,107 @@ def test_obstacles_ahead(world: Any, library: Any, car: Any) -> None:
     assert moving_things.empty()
 
 
-def test_sensor_tick_and_attributes_out_of_range(world: Any, library: Any, car: Any) -> None:
-    _sensor, messages = listen(world, library, "sensor.other.gnss", car, sensor_tick=0.2)
+def test_sensor_tick_keeps_its_phase(world: Any, library: Any, car: Any) -> None:
+    """Steps of 0.05 s: one of 0.2 s measures in each fourth frame, one of 0.07 s in the first frame at or after it."""
+    sensors = {tick: listen(world, library, "sensor.other.gnss", car, sensor_tick=tick) for tick in (0.2, 0.07)}
     first = world.tick()
     for _ in range(20):
         world.tick()
-    messages.get(timeout=5.0)
-    frames = [messages.get(timeout=5.0).frame for _ in range(5)]
-    assert np.diff(frames).tolist() == [4] * 4
-    assert frames[0] > first
-    blueprint = library.find("sensor.camera.rgb")
-    blueprint.set_attribute("image_size_x", "100000")
-    with pytest.raises(RuntimeError, match="out of range"):
-        world.spawn_actor(blueprint, EYE, attach_to=car)
+    for tick, (_, messages) in sensors.items():
+        frames = [first + int(np.ceil(k * tick / 0.05 - 1e-6)) for k in range(int(20 * 0.05 / tick) + 1)]
+        assert [messages.get(timeout=5.0).frame - first for _ in frames] == [frame - first for frame in frames]
+
+
+def test_a_slow_lidar_sends_all_points_since_its_last_message(world: Any, library: Any, car: Any) -> None:
+    values = {"points_per_second": 16_000, "channels": 16, "range": 1000, "upper_fov": -5, "lower_fov": -20}
+    _a, slow = listen(world, library, "sensor.lidar.ray_cast_semantic", car, sensor_tick=0.2, **values)
+    _b, fast = listen(world, library, "sensor.lidar.ray_cast_semantic", car, **values)
+    for _ in range(9):
+        world.tick()
+    assert [len(slow.get(timeout=5.0)) for _ in range(3)] == [3200] * 3
+    assert len(fast.get(timeout=5.0)) == 800
+    turned = fast.get(timeout=5.0).horizontal_angle - fast.get(timeout=5.0).horizontal_angle
+    assert abs(turned) == pytest.approx(np.pi)  # 10 turns a second
+
+
+def test_lens_exposure_and_fringes_reach_the_client(world: Any, library: Any, car: Any) -> None:
+    size = {"image_size_x": WIDTH, "image_size_y": HEIGHT}
+    lens = {"lens_circle_multiplier": 3.0, "lens_circle_falloff": 3.0}
+    settings = {
+        "usual": {},
+        "dark": {"exposure_compensation": -2},
+        "fringed": {"chromatic_aberration_intensity": 20.0},
+        "bent": lens,
+    }
+    seen = {}
+    for name, values in settings.items():
+        seen[name] = listen(world, library, "sensor.camera.rgb", car, **size, **values)
+    world.tick()
+    pictures = {name: pixels(messages.get(timeout=5.0)).astype(int) for name, (_, messages) in seen.items()}
+    usual = pictures["usual"][..., :3]
+    wanted = np.rint((((usual / 255) ** 2.2) * 0.25) ** (1 / 2.2) * 255)
+    np.testing.assert_allclose(pictures["dark"][..., :3], wanted, atol=1)
+    straight = pictures["usual"].astype(np.uint8)
+    usual_values = catalogue()["sensor.camera.rgb"].defaults
+    for name, change in (("fringed", fringe), ("bent", partial(bend, "rgb"))):
+        values = {key: str(value) for key, value in settings[name].items()}
+        expected = change(straight, {**usual_values, **values})
+        np.testing.assert_array_equal(pictures[name], expected)
+        assert (expected != straight).any()
+
+
+def test_an_event_camera_tells_of_what_moves(world: Any, library: Any, car: Any) -> None:
+    mount = carla.Transform(carla.Location(x=2.5, z=1.5))
+    camera, messages = listen(
+        world, library, "sensor.camera.dvs", car, mount, image_size_x=WIDTH, image_size_y=HEIGHT, positive_threshold=0.1
+    )
+    assert camera.attributes["positive_threshold"] == "0.1"
+    world.spawn_actor(library.find("vehicle.audi.a2"), carla.Transform(carla.Location(30, 1.75, 0.0)))
+    world.tick()  # the first picture has nothing before it
+    car.set_transform(carla.Transform(carla.Location(20, 1.75, 0.0), carla.Rotation(yaw=5)))
+    before = world.get_snapshot().timestamp.elapsed_seconds
+    world.tick()
+    found = messages.get(timeout=5.0)
+    raw = np.frombuffer(found.raw_data, np.dtype([("x", "<u2"), ("y", "<u2"), ("t", "<i8"), ("polarity", "?")]))
+    assert len(raw) == len(found) > 20
+    assert raw["x"].max() < WIDTH
+    assert (np.diff(raw["t"]) >= 0).all()
+    assert before * 1e9 <= raw["t"][0] <= raw["t"][-1] <= (before + 0.05) * 1e9 + 1
+    assert {True, False} == set(raw["polarity"].tolist())
+
+
+def test_a_radar_on_a_turning_mount_and_an_imu_off_the_middle(world: Any, library: Any, car: Any) -> None:
+    """2 m ahead of a middle that stands and turns with w: w * 2 m sideways, and w^2 * 2 m towards the middle."""
+    spin = np.radians(90.0)
+    arm = carla.Transform(carla.Location(x=2.0, z=1.0))
+    car.set_simulate_physics(False)
+    _a, forces = listen(world, library, "sensor.other.imu", car, arm)
+    _b, middle = listen(world, library, "sensor.other.imu", car)
+    car.set_target_angular_velocity(carla.Vector3D(z=90.0))
+    for turn in range(4):
+        car.set_transform(carla.Transform(carla.Location(20, 1.75, 0.0), carla.Rotation(yaw=4.5 * turn)))
+        world.tick()
+        out, center = forces.get(timeout=5.0), middle.get(timeout=5.0)
+    assert out.gyroscope.z == pytest.approx(spin, abs=1e-3)
+    assert out.accelerometer.x - center.accelerometer.x == pytest.approx(-(spin**2) * 2.0, rel=0.05)
+
+
+def test_attributes_out_of_range_are_refused(world: Any, library: Any, car: Any) -> None:
+    for name, key, value in (
+        ("camera.rgb", "image_size_x", "100000"),
+        ("lidar.ray_cast", "dropoff_general_rate", "2"),
+        ("other.gnss", "noise_alt_stddev", "-1"),
+    ):
+        blueprint = library.find(f"sensor.{name}")
+        blueprint.set_attribute(key, value)
+        with pytest.raises(RuntimeError, match=f"{key} is {value}, out of range"):
+            world.spawn_actor(blueprint, EYE, attach_to=car)
+
+
+def test_what_is_not_here_is_refused(world: Any, library: Any, car: Any) -> None:
+    camera, _ = listen(world, library, "sensor.camera.rgb", car, image_size_x=WIDTH, image_size_y=HEIGHT)
+    with pytest.raises(RuntimeError, match="no G-buffers"):
+        camera.listen_to_gbuffer(carla.GBufferTextureID.SceneDepth, print)
+    for name in ("other.v2x", "other.v2x_custom", "other.rss", "camera.cosmos_visualization"):
+        with pytest.raises(IndexError, match="not found"):
+            library.find(f"sensor.{name}")
