@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.geometry import Trajectory, invert, rpy_from_matrix
+from avrec.scenario import ActorState
 from carla_bridge.frames import flip_axial, flip_points, matrix_from_carla, matrix_to_carla
 from carla_bridge.replay.live_path import LivePath
 from carla_bridge.replay.path_follower import PathFollower
@@ -23,6 +24,7 @@ class Driver(StrEnum):
     """Who moves an actor."""
 
     RECORDING = "recording"
+    CASE = "case"
     USER = "user"
     AUTOPILOT = "autopilot"
     PATH = "path"
@@ -63,6 +65,8 @@ class Player:
         self.body_from_actor = invert(actor_from_body)
         self.driver = Driver.RECORDING
         self.pose: Float64 = recorded.at(recorded.span_us[0])
+        self.seen_us: int | None = None
+        self._state: ActorState | None = None
         self._follower: PathFollower | None = None
 
     @property
@@ -82,12 +86,29 @@ class Player:
             *self._velocities(carla, time_us),
         ]
 
+    def direct(self, carla: Any, time_us: int, state: ActorState) -> list[Any]:
+        """What moves the actor to where a case has it at a time."""
+        if not self.path.free:
+            begun = time_us - 1 if self.seen_us is None else self.seen_us
+            self.path.release(begun, self.recorded_pose(begun))
+        self.driver, self._state = Driver.CASE, state
+        pose = state.world_from_box @ self.body_from_actor
+        return [
+            carla.command.ApplyTransform(self.actor, carla_transform(carla, pose)),
+            *self._velocities(carla, time_us),
+        ]
+
     def _velocities(self, carla: Any, time_us: int) -> list[Any]:
-        """Commands that give the actor the recorded motion of its own origin."""
-        linear, angular = self.recorded.velocity_at(time_us)
+        """Commands that give the actor the motion of its own origin: the recording's, or the case's."""
+        if self.driver is Driver.CASE and self._state is not None:
+            linear, angular = self._state.velocity_mps, np.array([0.0, 0.0, self._state.yaw_rate_radps])
+            turn = self._state.world_from_box[:3, :3]
+        else:
+            linear, angular = self.recorded.velocity_at(time_us)
+            turn = self.recorded_pose(time_us)[:3, :3]
         if not (np.isfinite(linear).all() and np.isfinite(angular).all()):  # a NaN would bring the simulator down
             return []
-        arm = self.recorded_pose(time_us)[:3, :3] @ self.body_from_actor[:3, 3]
+        arm = turn @ self.body_from_actor[:3, 3]
         speed = carla.Vector3D(*flip_points(linear + np.cross(angular, arm)).tolist())
         spin = carla.Vector3D(*np.degrees(flip_axial(angular)).tolist())
         return [
@@ -102,13 +123,15 @@ class Player:
             return False
         self.pose = matrix_of(found.get_transform()) @ self.actor_from_body
         self.path.saw(time_us, self.pose)
+        self.seen_us = time_us
         return True
 
     def free(self, carla: Any, time_us: int, driver: Driver, follower: PathFollower | None = None) -> list[Any]:
-        """Hand the actor to the simulator at the recorded speed; the commands that do so."""
+        """Hand the actor to the simulator at the speed that it has; the commands that do so."""
         moves = []
         if not self.path.free:
             self.path.release(time_us, self.recorded_pose(time_us))
+        if self.driver in (Driver.RECORDING, Driver.CASE):
             moves += [carla.command.SetSimulatePhysics(self.actor, True), *self._velocities(carla, time_us)]
         self.driver = driver
         self._follower = follower

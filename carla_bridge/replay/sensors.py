@@ -12,19 +12,20 @@ from numpy.typing import NDArray
 
 from avrec.drive import CameraSensor, Track
 from avrec.errors import AvrecError
-from avrec.geometry import Offset, Trajectory, invert
+from avrec.geometry import Offset, Trajectory, invert, transform_from
 from avrec.rendering import render_view, view_for
 from avrec.scene import Scene
 from carla_bridge.replay.camera_spec import MOUNT_FROM_OPTICAL, field_of_view_deg
-from carla_bridge.replay.lidar_models import LidarModel
+from carla_bridge.replay.lidar_models import LidarModel, lidar_named
 from carla_bridge.replay.lidar_sweep import sweep
 from carla_bridge.replay.measurements import Image, LidarMeasurement
-from carla_bridge.replay.player import carla_transform
+from carla_bridge.replay.player import carla_transform, matrix_of
 
-__all__ = ["CameraRig", "LidarRig", "Moment", "NeuralSensor", "Stage", "camera_rig", "every_us"]
+__all__ = ["CameraRig", "LidarRig", "Moment", "NeuralSensor", "Stage", "camera_rig", "every_us", "lidar_rig"]
 
 Float64 = NDArray[np.float64]
 
+LIDAR_MOUNT_M = (1.0, 0.0, 2.0)
 ATTENUATION_PER_M = 0.004
 """Of lidar intensity; CARLA's default."""
 
@@ -219,6 +220,25 @@ def camera_rig(
         starts = np.sort(starts)
     every = 0 if framerate is None or framerate == "recorded" else every_us(framerate)
     return CameraRig(sensor, colours, callback, offset, starts, every, begun_us, **options)
+
+
+def lidar_rig(
+    model: str | LidarModel,
+    callback: Callable[[LidarMeasurement], object],
+    transform: Any,
+    framerate: float,
+    begun_us: int,
+) -> LidarRig:
+    """A lidar with a mount: `carla.Transform` or [4, 4] against the rig, None for the roof.
+
+    Raises:
+        AvrecError: no such lidar, or a rate that cannot be.
+    """
+    if transform is None:
+        mount = transform_from(np.eye(3), np.array(LIDAR_MOUNT_M))
+    else:
+        mount = matrix_of(transform) if hasattr(transform, "location") else np.asarray(transform, np.float64)
+    return LidarRig(lidar_named(model), callback, mount, every_us(framerate), begun_us)
 
 
 def every_us(framerate: float) -> int:

@@ -1,0 +1,178 @@
+"""An edge case in a session: its director, and who the ego ran into."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import hypot
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.errors import AvrecError
+from avrec.scenario import ActorState, Director, EgoShape, EgoState, Scenario, overlap, replay
+from avrec.scenario.boxes import box_of_pose
+from avrec.scene import Scene
+from carla_bridge.replay.player import Player
+from carla_bridge.replay.stage import EGO, Cast
+
+__all__ = ["CaseRun", "CaseSource", "Collision", "scenario_of"]
+
+log = logging.getLogger(__name__)
+
+Float64 = NDArray[np.float64]
+CaseSource = Scenario | Callable[[Scenario], Scenario]
+
+KEPT = 1000
+"""Ticks whose times are remembered for what sensors tell late."""
+
+
+@dataclass(frozen=True)
+class Collision:
+    """The ego touched somebody.
+
+    Attributes:
+        other: id of the track, or what the simulator calls it.
+        time_us: first time, of the recording.
+        speed_mps: of the two against each other, just before.
+        by_boxes: the recorded box of the actor and the ego's overlapped at a tick.
+        by_sensor: a ``sensor.other.collision`` on the ego told of it; it does so where physics move the ego.
+    """
+
+    other: str
+    time_us: int
+    speed_mps: float
+    by_boxes: bool
+    by_sensor: bool
+
+
+def scenario_of(
+    scene: str | Path | Scene | Scenario, case: CaseSource | None, start_us: int | None, end_us: int | None
+) -> Scenario:
+    """What a session plays.
+
+    Raises:
+        AvrecError: the case is of another scene, or cannot happen in it; or times outside the recording.
+    """
+    if isinstance(case, Scenario):
+        if isinstance(scene, Scene) and scene.static is not case.scene.static:
+            raise AvrecError(
+                f"The case {case.name} was made from another scene. Make it from the one that is replayed."
+            )
+        return replay(case, start_us=start_us, end_us=end_us)
+    opened = scene if isinstance(scene, Scene | Scenario) else Scene.open(scene)
+    played = replay(opened, start_us=start_us, end_us=end_us)
+    return played if case is None else case(played)
+
+
+class CaseRun:
+    """Steps the director with the ego that the client sees, and listens for collisions.
+
+    Args:
+        carla: the client's module.
+        case: what happens.
+        cast: with the ego in it.
+    """
+
+    def __init__(self, carla: Any, case: Scenario, cast: Cast) -> None:
+        self.case = case
+        self.cast = cast
+        ego = cast.players[EGO]
+        self.shape = _shape(ego)
+        self.director = Director(case, self.shape)
+        self._seen: dict[str, tuple[int, Float64]] = {}
+        self._speeds: dict[str, deque[tuple[int, Float64]]] = {}
+        self._found: dict[str, Collision] = {}
+        self._felt: list[tuple[int, int, str]] = []
+        self._times: dict[int, int] = {}
+        self._names: dict[int, str] = {}
+        blueprint = cast.world.get_blueprint_library().find("sensor.other.collision")
+        self._sensor = cast.world.spawn_actor(blueprint, carla.Transform(), attach_to=ego.actor)
+        self._sensor.listen(self._feel)
+
+    def step(self, time_us: int) -> dict[str, ActorState]:
+        """Where the case's actors are to be at a time; the ego is taken to go on as it was last seen."""
+        seen = self._seen.get(EGO)
+        if seen is None or time_us <= seen[0]:
+            pose = self.case.scene.ego.at(time_us, outside="hold")
+            velocity = np.nan_to_num(self.case.scene.ego.velocity_at(time_us)[0])
+        else:
+            velocity = self._speeds[EGO][-1][1]
+            pose = seen[1].copy()
+            pose[:3, 3] += velocity * (time_us - seen[0]) / 1e6
+        states = self.director.step(time_us, EgoState(pose, velocity))
+        self.cast.absent = self.director.absent
+        return states
+
+    def saw(self, time_us: int, frame: int) -> None:
+        """Look at where everybody is after a tick."""
+        self._times[frame] = time_us
+        self._times.pop(frame - KEPT, None)
+        for key, player in self.cast.players.items():
+            before = self._seen.get(key)
+            if before is None or time_us <= before[0]:
+                velocity = np.nan_to_num(player.recorded.velocity_at(time_us)[0])
+            else:
+                velocity = (player.pose[:3, 3] - before[1][:3, 3]) / ((time_us - before[0]) / 1e6)
+            self._speeds.setdefault(key, deque(maxlen=KEPT)).append((time_us, velocity))
+            self._seen[key] = (time_us, player.pose)
+            self._names[player.actor.id] = key
+        self._look(time_us)
+
+    def _look(self, time_us: int) -> None:
+        ego = EgoState(self._seen[EGO][1], self._speeds[EGO][-1][1])
+        box = ego.box(self.shape)
+        for key, player in self.cast.players.items():
+            if key == EGO or abs(player.pose[2, 3] - ego.world_from_rig[2, 3]) > 4.0:
+                continue
+            size = self.case.scene.track(key).size_m
+            there = box_of_pose(player.pose, float(size[0]), float(size[1]))
+            if hypot(there.x - box.x, there.y - box.y) < 20.0 and overlap(box, there):
+                self._note(key, time_us, by_boxes=True)
+
+    def _feel(self, event: Any) -> None:
+        """A sensor's event, in the client's own thread."""
+        self._felt.append((int(event.frame), int(event.other_actor.id), str(event.other_actor.type_id)))
+
+    def _note(self, key: str, time_us: int, *, by_boxes: bool = False, by_sensor: bool = False) -> None:
+        known = self._found.get(key)
+        if known is not None:
+            self._found[key] = replace(
+                known,
+                time_us=min(known.time_us, time_us),
+                by_boxes=known.by_boxes or by_boxes,
+                by_sensor=known.by_sensor or by_sensor,
+            )
+            return
+        speed = float(np.linalg.norm(self._before(EGO, time_us) - self._before(key, time_us)))
+        self._found[key] = Collision(key, time_us, speed, by_boxes, by_sensor)
+        log.info("The ego touched %s after %.2f s at %.1f m/s.", key, (time_us - self.case.start_us) / 1e6, speed)
+
+    def _before(self, key: str, time_us: int) -> Float64:
+        """Velocity [3] at the last tick before a time, when physics had not yet stopped anybody."""
+        known = self._speeds.get(key, ())
+        return next((velocity for time, velocity in reversed(known) if time < time_us), np.zeros(3))
+
+    @property
+    def collisions(self) -> tuple[Collision, ...]:
+        """Whom the ego touched so far, by time."""
+        felt, self._felt = self._felt, []
+        for frame, actor, kind in felt:
+            self._note(self._names.get(actor, kind), self._times.get(frame, self._seen[EGO][0]), by_sensor=True)
+        return tuple(sorted(self._found.values(), key=lambda found: (found.time_us, found.other)))
+
+    def close(self) -> None:
+        """Take the sensor away."""
+        self._sensor.stop()
+        self._sensor.destroy()
+
+
+def _shape(ego: Player) -> EgoShape:
+    """The ego's box in its rig's frame."""
+    box = ego.actor.bounding_box
+    ahead = float((ego.body_from_actor @ [box.location.x, -box.location.y, box.location.z, 1.0])[0])
+    return EgoShape(2 * box.extent.x, 2 * box.extent.y, 2 * box.extent.z, ahead)
