@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from avrec.drive.street.lane_map import describe_map
 from avrec.drive.street.plan import Plan
 from avrec.drive.street.rig import MAX_CAMERAS
 from avrec.errors import DataError, OutputError
+from avrec.files import fresh_folder
 from avrec.progress import NO_PROGRESS, Progress
 
 __all__ = ["StreetReport", "synthesise_street"]
@@ -136,11 +135,8 @@ def synthesise_street(
             raise OutputError(f"{out} exists already. Remove it, name another folder, or ask for it to be overwritten.")
         if not all((out / name).is_file() for name in ("transforms.json", "map.json")):
             raise OutputError(f"{out} exists and is no synthetic street, so it stays. Name another folder.")
-    partial = out.parent / f".{out.name}.partial-{os.getpid()}"
     street = plan.street()
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+    with fresh_folder(out, overwrite=overwrite, marker="map.json") as partial:
         _write_json(partial / "transforms.json", describe_drive(plan, street))
         _write_json(partial / "map.json", describe_map(street))
         if truth:
@@ -150,15 +146,6 @@ def synthesise_street(
         progress.start("Rendering the street", jobs)
         record_all(plan, partial, min(workers or usable_cores(), jobs), lambda count: progress.update(count))
         difficulty = street_difficulty(partial)
-        old = out.parent / f".{out.name}.old-{os.getpid()}"
-        if out.exists():
-            out.rename(old)
-        partial.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(f"The street cannot be written to {out}: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     report = StreetReport(
         path=out,
         images=len(plan.frame_offsets_us()) * cameras,

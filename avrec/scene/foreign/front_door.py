@@ -99,8 +99,8 @@ def export_format(asked: str | None, path: Path) -> str:
     if name not in _FORMATS:
         raise OutputError(f"There is no format {asked!r}; choose one of {', '.join(_FORMATS)}.")
     if suffix not in _FORMATS[name]:
-        endings = " or ".join(_FORMATS[name])
-        raise OutputError(f"A file of the format {name} ends in {endings}, found {path.name!r}; rename it.")
+        known = " or ".join(_FORMATS[name])
+        raise OutputError(f"A file of the format {name} ends in {known}, found {path.name!r}; rename it.")
     return name
 
 
