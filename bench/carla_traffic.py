@@ -61,7 +61,8 @@ class Judge:
 
     def __init__(self, world: Any) -> None:
         lines = []
-        self.lights = list(world.get_actors().filter("traffic.traffic_light"))
+        lights = world.get_actors().filter("traffic.traffic_light")
+        self.lights = [light for light in lights if light.trigger_volume.extent.x > 0.0]  # the rest is for people
         for number, light in enumerate(self.lights):
             for stop in light.get_stop_waypoints():
                 place, yaw = stop.transform.location, radians(stop.transform.rotation.yaw)
@@ -122,7 +123,7 @@ def drive(
             cars = {}
             for actor_id, car in {**traffic.vehicles, **traffic.people}.items():
                 seen = snapshot.find(actor_id)
-                if seen is None:
+                if seen is None or not car.is_alive:
                     continue
                 pose = seen.get_transform()
                 place, last = pose.location, places.get(actor_id)
@@ -144,7 +145,7 @@ def drive(
                     if step > 100:
                         middle = town.get_waypoint(pose.location).transform.location
                         result.lane_errors.append(hypot(middle.x - pose.location.x, middle.y - pose.location.y))
-                    _watch(trail.setdefault(actor_id, deque()), actor_id, pose.location, car, step * STEP_S, result)
+                    _watch(trail.setdefault(actor_id, deque()), actor_id, pose.location, car, result)
             traffic.step()
         result.left, result.entered = traffic.left, traffic.entered
         result.ticks_per_s = steps / (time.perf_counter() - start)
@@ -154,9 +155,7 @@ def drive(
     return result
 
 
-def _watch(
-    trail: deque[tuple[float, float]], actor_id: int, place: Any, car: Any, now_s: float, result: Result
-) -> None:
+def _watch(trail: deque[tuple[float, float]], actor_id: int, place: Any, car: Any, result: Result) -> None:
     """Whether a vehicle stood still for good."""
     if len(trail) and str(car.get_traffic_light_state()) == "Red":
         trail.clear()

@@ -23,6 +23,8 @@ REACH_M = 200.0
 LOOK_M = 10.0
 ENTRIES = 0.25
 """Share of the spawn points, those with most road ahead, at which newcomers enter where roads end."""
+ROOM_M = 25.0
+"""Around a newcomer: others must be able to brake for it."""
 RETRY_STEPS = 10
 """Between two tries to let someone in."""
 MAX_TRIES = 20
@@ -93,7 +95,11 @@ class Traffic:
         self._steps += 1
         snapshot = self.world.get_snapshot()
         self._seen.update(actor_id for actor_id in self.vehicles if snapshot.has_actor(actor_id))
-        gone = [actor_id for actor_id in self.vehicles if actor_id in self._seen and not snapshot.has_actor(actor_id)]
+        gone = [
+            actor_id
+            for actor_id, vehicle in self.vehicles.items()
+            if not vehicle.is_alive or (actor_id in self._seen and not snapshot.has_actor(actor_id))
+        ]
         for actor_id in gone:
             self._seen.discard(actor_id)
             del self.vehicles[actor_id]
@@ -154,8 +160,10 @@ class Traffic:
             self.world.tick() if synchronous else self.world.wait_for_tick()
 
     def _enter(self) -> None:
+        places = [vehicle.get_location() for vehicle in self.vehicles.values()]
         for spot in self._random.sample(self._entries, len(self._entries)):
-            if self._drive(spot):
+            free = all(place.distance(spot.location) > ROOM_M for place in places)
+            if free and self._drive(spot):
                 self.entered += 1
                 return
 

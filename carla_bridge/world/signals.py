@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive.lane_graph import LaneGraph
-from carla_bridge.world.motion import Float64
+from carla_bridge.world.motion import VELOCITY, Float64
 from carla_bridge.world.pose import Pose, compose
 from carla_bridge.world.traffic_lights import lights_of_map
 from carla_bridge.world.traffic_signs import signs_of_map
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from carla_bridge.world.world import World
 
 __all__ = ["Signals"]
+
+BRAKING_MPS2 = 5.0
+"""With which a vehicle can come to a stop before a light; Traffic Managers brake harder."""
+LONGEST_LEAD_M = 20.0
 
 
 class Signals:
@@ -33,7 +37,7 @@ class Signals:
         self.lights, self.groups = lights_of_map(graph)
         self.signs = signs_of_map(graph)
         self.at: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-        zones = [compose(light.pose, Pose(*light.zone_center, 0.0, 0.0, light.zone_yaw)) for light in self.lights]
+        zones = [compose(light.pose, Pose(*light.zone_center, 0.0, 0.0, np.pi / 2)) for light in self.lights]
         self._center: Float64 = np.array([zone.position for zone in zones]).reshape(-1, 3)
         yaw = np.array([zone.yaw for zone in zones])
         self._cos, self._sin, self._yaw = np.cos(yaw), np.sin(yaw), yaw
@@ -58,9 +62,13 @@ class Signals:
         reach = fleet.p["front"] + fleet.p["ahead"]  # the front axle meets the zone
         yaw = body[:, 5]
         x, y = body[:, 0] + reach * np.cos(yaw), body[:, 1] + reach * np.sin(yaw)
+        # A moving vehicle is at a light as soon as it has to brake for it, or it would stop behind the line.
+        lead = np.minimum((body[:, VELOCITY] ** 2).sum(axis=1) / (2 * BRAKING_MPS2), LONGEST_LEAD_M)
         dx, dy = x[:, None] - self._center[:, 0], y[:, None] - self._center[:, 1]
-        inside = np.abs(dx * self._cos + dy * self._sin) <= self._half[:, 0]
-        inside &= np.abs(dy * self._cos - dx * self._sin) <= self._half[:, 1]
+        along, across = dx * self._cos + dy * self._sin, dy * self._cos - dx * self._sin
+        inside = (along <= self._half[:, 1]) & (along >= -self._half[:, 1] - lead[:, None]) & (self._half[:, 0] > 0.0)
+        inside &= np.abs(across) <= self._half[:, 0]
         inside &= np.abs(body[:, 2, None] - self._center[:, 2]) <= 3.0
         inside &= np.cos(yaw[:, None] - self._yaw) > 0.5  # driving the way the light speaks to
-        self.at = np.where(inside.any(axis=1), inside.argmax(axis=1), -1)
+        nearest = np.where(inside, along, -np.inf)
+        self.at = np.where(inside.any(axis=1), nearest.argmax(axis=1), -1)

@@ -20,6 +20,9 @@ __all__ = ["LightGroup", "LightState", "TrafficLight", "is_light", "lights_of_ma
 GREEN_S, YELLOW_S, RED_S = 10.0, 3.0, 2.0
 TYPE_LIGHT = "1000001"
 """Number of a traffic light in OpenDRIVE's own catalogue, as clients look for it."""
+NOT_FOR_CARS = frozenset({"1000002", "1000007", "1000013"})
+"""Lights for people and bicycles in that catalogue; maps often say for all lanes of their road."""
+NOWHERE = (0.0, 0.0, 0.0)
 STOP_ZONE_M = 3.0
 """Length of the stretch before a light in which a vehicle is at that light."""
 
@@ -40,9 +43,10 @@ class TrafficLight:
 
     Attributes:
         signal: its id in the map.
-        pose: foot of the panel, x against the traffic it speaks to.
-        zone_center, zone_half: where vehicles wait for it, in the light's own frame, metres.
-        zone_yaw: heading of that box in the light's frame, radians.
+        pose: foot of the panel, x to the right of the traffic it speaks to, y along it: so CARLA's own are turned, and
+            so clients look for lanes across the box of a light.
+        zone_center, zone_half: where vehicles wait for it, in the light's own frame, metres; no size for a light that
+            speaks to no lane, as those of pedestrians.
         group: number of its group.
         pole: number of the controller within the group.
     """
@@ -51,7 +55,6 @@ class TrafficLight:
     pose: Pose
     zone_center: Vector
     zone_half: Vector
-    zone_yaw: float
     group: int
     pole: int
     state: LightState = LightState.RED
@@ -145,12 +148,14 @@ def lights_of_map(graph: LaneGraph) -> tuple[list[TrafficLight], list[LightGroup
 
 def _light(signal: Signal, graph: LaneGraph, group: int, pole: int) -> TrafficLight:
     x, y, z = (float(value) for value in signal.position)
-    pose = Pose(x, y, z, 0.0, 0.0, signal.facing_rad)
-    center, half, yaw = zone_of(signal, [graph.lanes[name] for name in signal.lanes if name in graph.lanes])
-    c, s = np.cos(pose.yaw), np.sin(pose.yaw)
+    names = () if signal.type in NOT_FOR_CARS else signal.lanes
+    lanes = [graph.lanes[name] for name in names if name in graph.lanes]
+    center, (along, across, up), heading = zone_of(signal, lanes)
+    c, s = np.cos(heading), np.sin(heading)
     dx, dy = center[0] - x, center[1] - y
-    local = (float(c * dx + s * dy), float(c * dy - s * dx), center[2] - z)
-    return TrafficLight(signal.id, pose, local, half, yaw - pose.yaw, group, pole)
+    local = (float(s * dx - c * dy), float(c * dx + s * dy), center[2] - z)
+    pose = Pose(x, y, z, 0.0, 0.0, heading - np.pi / 2)
+    return TrafficLight(signal.id, pose, local, (across, along, up) if lanes else NOWHERE, group, pole)
 
 
 def zone_of(signal: Signal, lanes: Iterable[Lane]) -> tuple[Vector, Vector, float]:
