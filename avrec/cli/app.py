@@ -13,7 +13,7 @@ from typing import Any
 
 from tyro.extras import SubcommandApp
 
-from avrec.cli import carla, drive, evaluate, map, reconstruct, render, scene, validate
+from avrec.cli import carla, drive, evaluate, map, reconstruct, render, scenario, scene, validate
 from avrec.cli.console import debugging, say
 from avrec.errors import AvrecError
 
@@ -28,12 +28,14 @@ _VERBS: dict[str, Callable[..., None] | dict[str, Callable[..., None]]] = {
     "validate": validate.validate,
     "map": {"infer": map.infer, "convert": map.convert, "check": map.check},
     "scene": {"info": scene.info, "import": scene.import_, "export": scene.export},
+    "scenario": {"list": scenario.list_, "check": scenario.check},
     "carla": {"serve": carla.serve, "replay": carla.replay},
 }
 _GROUPS = {
     "drive": "Recorded drives: make one, look at one.",
     "map": "Road maps: infer one from a recording, turn one into OpenDRIVE, look for problems in one.",
     "scene": "Scene files: look at one, make one from others' Gaussians, turn one into other formats.",
+    "scenario": "Edge cases: which there are, and whether one can happen in a recorded drive.",
     "carla": "A scene in CARLA: serve it as a world, replay its recording.",
 }
 

@@ -28,6 +28,7 @@ __all__ = [
     "GaussiansPath",
     "MapPath",
     "Names",
+    "OptionalCase",
     "OptionalFile",
     "OptionalFolder",
     "OptionalName",
@@ -51,6 +52,7 @@ OutputPath = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
 OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
+OptionalCase = Annotated[str | None, tyro.conf.arg(metavar="CASE,NAME=VALUE")]
 OptionalNumbers = Annotated[str | None, tyro.conf.arg(metavar="METRES")]
 CameraName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 Names = Annotated[str, tyro.conf.arg(metavar="NAME,NAME")]

@@ -11,6 +11,7 @@ from avrec.cli.arguments import (
     BesideTheCar,
     Flag,
     MapPath,
+    OptionalCase,
     OptionalFolder,
     OptionalName,
     OptionalNames,
@@ -60,6 +61,8 @@ def replay(
     *,
     host: OptionalName = None,
     port: int = 2000,
+    case: OptionalCase = None,
+    without: OptionalNames = None,
     camera: OptionalNames = None,
     beside: BesideTheCar = ON_THE_PATH,
     lidar: OptionalName = None,
@@ -75,11 +78,14 @@ def replay(
 
     Example:
         avrec carla replay street.usdz --camera front --shift-left 1 --save out/
+        avrec carla replay street.usdz --case hard_brake,brake_mps2=8 --take-over path --camera front --save out/
 
     Args:
         scene: the scene file.
         host: of a CARLA server; without it an embedded world is started, and ended with the replay.
         port: of that server.
+        case: an edge case with its parameters (see "avrec scenario list"), or FILE.py:FUNCTION of your own.
+        without: ids of recorded actors to leave out, with commas between.
         camera: recorded cameras to look through, with commas between; none unless given.
         beside: where the cameras look from.
         lidar: a lidar on the roof, e.g. VLP-32C.
@@ -95,6 +101,8 @@ def replay(
     from avrec.scene import Scene
     from carla_bridge.replay import ReplaySession
     from carla_bridge.replay.save import Take, play
+    from scenarios import CATALOGUE
+    from scenarios.by_name import case_named
 
     carla = require("carla", "carla")
     names = parse_names(camera, "--camera") or []
@@ -109,17 +117,33 @@ def replay(
         framerate="recorded" if recorded_times else None,
     )
     with reporting() as progress, ExitStack() as stack:
+        make = None if case is None else case_named(case, CATALOGUE)
         opened = Scene.open(scene)
+        for track in parse_names(without, "--without") or []:
+            opened = opened.without_actor(track)
+        played = opened if make is None else make(opened)
         if host is None:
             version = carla.Client("127.0.0.1", 1).get_client_version()
             server = stack.enter_context(carla_bridge.serve(os.fspath(scene), port=0, version=version))
             host, port = server.host, server.port
-        session = ReplaySession(carla_bridge.connect(host, port), opened, step_s=step)
+        session = ReplaySession(carla_bridge.connect(host, port), played, step_s=step)
         counts = play(stack.enter_context(session), take, save, overwrite=overwrite, progress=progress)
-        seconds = session.seconds
+        seconds, hits = session.seconds, session.collisions
+        notes = session.case.notes
+        first_us = session.start_us
     if json:
-        print_json({"scene": opened.name, "seconds": seconds, "save": save, **counts})
+        found = [
+            {"other": hit.other, "seconds": (hit.time_us - first_us) / 1e6, "speed_mps": hit.speed_mps} for hit in hits
+        ]
+        facts = {"scene": opened.name, "seconds": seconds, "save": save, **counts}
+        print_json(facts if make is None else {**facts, "case": case, "notes": notes, "collisions": found})
     else:
         where = f" in {save}" if save is not None else ""
         made = f"{counts['pictures']} pictures and {counts['sweeps']} lidar sweeps{where}"
         say(f"Replayed {seconds:.1f} s of {opened.name} in {counts['ticks']} steps: {made}.")
+        for note in notes:
+            say(note)
+        for hit in hits:
+            say(f"The ego hit {hit.other} after {(hit.time_us - first_us) / 1e6:.1f} s at {hit.speed_mps:.1f} m/s.")
+        if make is not None and not hits:
+            say("The ego hit nobody.")

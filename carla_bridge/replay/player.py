@@ -66,6 +66,8 @@ class Player:
         self.driver = Driver.RECORDING
         self.pose: Float64 = recorded.at(recorded.span_us[0])
         self.seen_us: int | None = None
+        self._stands = bool(np.ptp(recorded.poses, axis=0).max() < 1e-6)
+        self._settled = False
         self._state: ActorState | None = None
         self._follower: PathFollower | None = None
 
@@ -79,7 +81,9 @@ class Player:
         return self.recorded.at(time_us, outside="extrapolate")
 
     def commands(self, carla: Any, time_us: int) -> list[Any]:
-        """What moves the actor along the recording, to where it is at a time."""
+        """What moves the actor along the recording, to where it is at a time; nothing where it stands there already."""
+        if self._settled:
+            return []
         pose = self.recorded_pose(time_us) @ self.body_from_actor
         return [
             carla.command.ApplyTransform(self.actor, carla_transform(carla, pose)),
@@ -124,6 +128,7 @@ class Player:
         self.pose = matrix_of(found.get_transform()) @ self.actor_from_body
         self.path.saw(time_us, self.pose)
         self.seen_us = time_us
+        self._settled = self._stands and bool(np.abs(self.pose - self.recorded.poses[0]).max() < 1e-3)
         return True
 
     def free(self, carla: Any, time_us: int, driver: Driver, follower: PathFollower | None = None) -> list[Any]:
@@ -140,6 +145,7 @@ class Player:
     def follow_recording(self, carla: Any) -> list[Any]:
         """Take the actor back; it jumps to where the recording has it."""
         self.path.follow()
+        self._settled = False
         self.driver = Driver.RECORDING
         self._follower = None
         return [carla.command.SetSimulatePhysics(self.actor, False)]
