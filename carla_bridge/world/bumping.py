@@ -13,7 +13,7 @@ from carla_bridge.world.actor import Actor, ActorSpec, Kind
 from carla_bridge.world.contacts import Box, Pairs, contact_between, impulse_between
 from carla_bridge.world.pose import Pose, Vector
 
-__all__ = ["Bumper", "Collision", "box_of", "overlaps"]
+__all__ = ["Bumper", "Collision", "box_of", "overlaps", "yaw_inertia"]
 
 Float64 = NDArray[np.float64]
 
@@ -101,10 +101,10 @@ def box_of(spec: ActorSpec, row: Float64, movable: bool, mass_kg: float | None =
     cx, cy, cz = spec.box_center
     c, s = cos(yaw), sin(yaw)
     dx, dy = c * cx - s * cy, s * cx + c * cy
-    mass = max(spec.mass_kg if mass_kg is None else mass_kg, 1.0)
-    inertia = mass * (spec.half[0] ** 2 + spec.half[1] ** 2) / 3
+    mass = max(spec.mass_kg if mass_kg is None else mass_kg, 0.1)
+    inertia = max(yaw_inertia(spec, mass), 1e-6)
     # People are pushed along, not spun.
-    spins = movable and spec.kind is Kind.VEHICLE
+    spins = movable and spec.kind is not Kind.WALKER
     return Box(
         x + dx,
         y + dy,
@@ -119,6 +119,11 @@ def box_of(spec: ActorSpec, row: Float64, movable: bool, mass_kg: float | None =
     )
 
 
+def yaw_inertia(spec: ActorSpec, mass_kg: float) -> float:
+    """Of a solid box about its upright axis, kg m²."""
+    return mass_kg * (spec.half[0] ** 2 + spec.half[1] ** 2) / 3
+
+
 def _write(row: Float64, spec: ActorSpec, box: Box) -> None:
     c, s = cos(box.yaw), sin(box.yaw)
     dx, dy = c * spec.box_center[0] - s * spec.box_center[1], s * spec.box_center[0] + c * spec.box_center[1]
@@ -127,4 +132,4 @@ def _write(row: Float64, spec: ActorSpec, box: Box) -> None:
 
 
 def _movable(actor: Actor) -> bool:
-    return actor.physics_on and actor.spec.mass_kg > 0.0
+    return actor.physics_on and actor.mass_kg > 0.0

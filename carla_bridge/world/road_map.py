@@ -74,7 +74,6 @@ class RoadMap:
         """What stands in the map besides actors."""
         return furniture_of(self)
 
-
     @cached_property
     def stage(self) -> WorldStage:
         """What rays and plain pictures meet; made when first asked for."""

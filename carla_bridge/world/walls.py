@@ -138,7 +138,7 @@ class WallBumper:
 
     def __init__(self, walls: Walls, actors: Mapping[int, Actor]) -> None:
         self.walls = walls
-        self.movers = [a for a in actors.values() if a.solid and a.physics_on and a.spec.mass_kg > 0.0]
+        self.movers = [a for a in actors.values() if a.solid and a.physics_on and a.mass_kg > 0.0]
         self.rows = np.array([actor.row for actor in self.movers], dtype=np.int64)
         grids = [_grid(actor) for actor in self.movers]
         self.points = np.concatenate(grids) if grids else np.zeros((0, 2))

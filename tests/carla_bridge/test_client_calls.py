@@ -292,6 +292,115 @@ def test_bones_walk_and_can_be_posed(world: Any, library: Any) -> None:
     person.destroy()
 
 
+def test_things_set_loose_fall_slide_and_are_pushed(world: Any, library: Any) -> None:
+    cone = library.find("static.prop.trafficcone01")
+    place = carla.Transform(carla.Location(50, 1.75, 1.0))
+    fast, loose = (world.spawn_actor(cone, carla.Transform(place.location + carla.Location(x=x))) for x in (0.0, 10.0))
+    loose.set_simulate_physics(True)
+    run(world, 20)
+    assert fast.get_location().z == pytest.approx(1.0)
+    assert loose.get_location().z == pytest.approx(0.0, abs=1e-3)
+    fast.add_impulse(carla.Vector3D(100, 0, 0))
+    loose.set_target_velocity(carla.Vector3D(0, 3.0, 0))
+    run(world, 40)
+    # 3 m/s and a friction of 0.6: v² / (2 mu g)
+    assert loose.get_location().y - 1.75 == pytest.approx(9.0 / (2 * 0.6 * 9.81), abs=0.1)
+    assert fast.get_location().x == pytest.approx(50.0)
+    loose.set_location(carla.Location(70, 1.75, 0))
+    car = world.spawn_actor(library.find("vehicle.tesla.model3"), carla.Transform(carla.Location(64, 1.75, 0.1)))
+    world.tick()
+    car.set_target_velocity(carla.Vector3D(8, 0, 0))
+    run(world, 20)
+    assert loose.get_location().x > 71.0
+    assert car.get_velocity().x > 6.0  # a cone does not stop a car
+    for each in (fast, loose, car):
+        each.destroy()
+
+
+@pytest.mark.parametrize("invincible", ["true", "false"])
+def test_people_who_are_not_invincible_stay_where_they_were_hit(world: Any, library: Any, invincible: str) -> None:
+    blueprint = library.find("walker.pedestrian.0003")
+    blueprint.set_attribute("is_invincible", invincible)
+    person = world.spawn_actor(blueprint, carla.Transform(carla.Location(60, 1.75, 1.0)))
+    car = world.spawn_actor(library.find("vehicle.tesla.model3"), carla.Transform(carla.Location(50, 1.75, 0.1)))
+    run(world, 4)
+    person.apply_control(carla.WalkerControl(carla.Vector3D(0, 1, 0), 0.5))
+    car.set_target_velocity(carla.Vector3D(15, 0, 0))
+    run(world, 20)
+    car.set_location(carla.Location(20, 1.75, 0))
+    car.set_target_velocity(carla.Vector3D())
+    world.tick()
+    before = person.get_location()
+    run(world, 20)
+    walked = person.get_location().distance(before)
+    assert walked == pytest.approx(0.5 if invincible == "true" else 0.0, abs=0.05)
+    for each in (person, car):
+        each.destroy()
+
+
+def test_blueprints_are_what_carla_s_catalogue_says(library: Any) -> None:
+    assert len(library) > 200
+    for name in ("static.prop.bike helmet", "static.prop.omniwarning", "walker.pedestrian.0052"):
+        assert library.find(name).id == name
+    by = {
+        name: {each.id for each in library.filter("vehicle.*") if str(each.get_attribute(name).as_str()) == value}
+        for name, value in (("base_type", "truck"), ("special_type", "emergency"))
+    }
+    assert "vehicle.carlamotors.firetruck" in by["base_type"] & by["special_type"]
+    lit = {each.id for each in library.filter("vehicle.*") if each.get_attribute("has_lights").as_bool()}
+    assert {"vehicle.tesla.model3", "vehicle.dodge.charger_2020", "vehicle.bh.crossbike"} <= lit
+    assert "vehicle.audi.a2" not in lit
+    children = {each.id[-4:] for each in library.filter("walker.*") if each.get_attribute("age").as_str() == "child"}
+    assert children == {"0009", "0010", "0011", "0012", "0013", "0014", "0048", "0049"}
+    assert len(library.filter("vehicle.*").filter_by_attribute("generation", "2")) > 12
+
+
+def test_meshes_cannot_be_loaded_but_boxes_scaled(world: Any, library: Any) -> None:
+    mesh = library.find("static.prop.mesh")
+    mesh.set_attribute("scale", "2")
+    thing = world.spawn_actor(mesh, carla.Transform(carla.Location(20, 10, 1)))
+    assert thing.bounding_box.extent.x == pytest.approx(1.0)
+    mesh.set_attribute("mesh_path", "/Game/Carla/Static/Car.Car")
+    with pytest.raises(RuntimeError, match="meshes cannot be loaded"):
+        world.spawn_actor(mesh, carla.Transform(carla.Location(30, 10, 1)))
+    thing.destroy()
+
+
+def test_ackermann_limits_are_kept(world: Any, car: Any) -> None:
+    car.apply_ackermann_control(carla.VehicleAckermannControl(speed=8.0, steer=0.2, steer_speed=0.1, acceleration=1.5))
+    run(world, 20)
+    mean = (
+        car.get_wheel_steer_angle(carla.VehicleWheelLocation.FL_Wheel)
+        + car.get_wheel_steer_angle(carla.VehicleWheelLocation.FR_Wheel)
+    ) / 2
+    assert np.radians(mean) == pytest.approx(0.1, abs=0.015)  # rad after 1 s, to the right
+    assert car.get_velocity().length() == pytest.approx(1.5, abs=0.5)
+    car.apply_ackermann_control(carla.VehicleAckermannControl(speed=-3.0, acceleration=3.0))
+    run(world, 100)
+    assert car.get_velocity().dot(car.get_transform().get_forward_vector()) == pytest.approx(-3.0, abs=0.4)
+    assert car.get_control().reverse
+    car.apply_control(carla.VehicleControl(brake=1.0))  # a plain control takes over
+    run(world, 40)
+    assert car.get_velocity().length() == 0.0
+
+
+def test_gears_by_hand(world: Any, car: Any) -> None:
+    car.apply_control(carla.VehicleControl(throttle=1.0, manual_gear_shift=True, gear=1))
+    run(world, 120)
+    first, told = car.get_velocity().length(), car.get_control()
+    assert told.gear == 1
+    physics = car.get_physics_control()
+    gears = physics.forward_gears
+    top = physics.max_rpm / 9.549 / (gears[0].ratio * physics.final_ratio) * physics.wheels[0].radius / 100
+    assert first == pytest.approx(top, rel=0.05)  # the engine turns no faster
+    car.apply_control(carla.VehicleControl(throttle=1.0, manual_gear_shift=True, gear=0))
+    run(world, 20)
+    assert car.get_velocity().length() < first
+    car.apply_control(carla.VehicleControl(throttle=0.5, manual_gear_shift=True, gear=-1))
+    run(world, 160)
+    assert car.get_control().gear == -1
+
+
 def test_doors_and_forces_on_people_are_told_once(world: Any, car: Any, library: Any) -> None:
     car.open_door(carla.VehicleDoor.All)
     car.close_door(carla.VehicleDoor.FL)

@@ -35,6 +35,11 @@ def spec_of(blueprint: Blueprint, attributes: Mapping[str, str]) -> ActorSpec:
             values[each.name] = _checked(each, attributes[each.name])
     values.update({name: value for name, value in attributes.items() if name not in values})
     half = blueprint.half
+    if values.get("mesh_path"):
+        raise ValueError("meshes cannot be loaded here; leave mesh_path empty for a plain box")
+    if "scale" in values:
+        size = min(max(float(values["scale"]), 0.01), 1000.0)
+        half = (half[0] * size, half[1] * size, half[2] * size)
     physics = None
     if blueprint.kind is Kind.VEHICLE:
         wheels = int(values["number_of_wheels"])

@@ -19,7 +19,7 @@ _BIG = (1.0, 0.6, 1.0)
 _SIZES = {
     "advertisement": (0.4, 1.0, 1.3), "atm": (0.4, 0.5, 1.0), "barbeque": _MEDIUM, "barrel": (0.33, 0.33, 0.5),
     "bench01": (0.4, 0.8, 0.5), "bench02": (0.4, 0.8, 0.5), "bench03": (0.4, 0.8, 0.5), "bikeparking": _BIG,
-    "bikehelmet": (0.15, 0.1, 0.1), "bin": _MEDIUM, "box01": _MEDIUM, "box02": _MEDIUM, "box03": _MEDIUM,
+    "bike helmet": (0.15, 0.1, 0.1), "bin": _MEDIUM, "box01": _MEDIUM, "box02": _MEDIUM, "box03": _MEDIUM,
     "briefcase": _SMALL, "brokentile01": (0.3, 0.3, 0.03), "brokentile02": (0.3, 0.3, 0.03),
     "brokentile03": (0.3, 0.3, 0.03), "brokentile04": (0.3, 0.3, 0.03), "busstop": (1.0, 2.2, 1.4),
     "busstoplb": (1.0, 2.2, 1.4), "calibrator": (0.5, 0.05, 0.5), "chainbarrier": (0.1, 0.8, 0.5),
@@ -52,7 +52,7 @@ TRAFFIC_LIGHT = Blueprint("traffic.traffic_light", Kind.TRAFFIC_LIGHT, labels=(7
 
 
 def walkers() -> tuple[Blueprint, ...]:
-    """People. Which ones are children or women is ours; CARLA's numbers say nothing."""
+    """People. The children are those of CARLA's catalogue; who is a woman is ours."""
     return tuple(_walker(number) for number in range(1, WALKERS + 1))
 
 
@@ -86,7 +86,11 @@ def props() -> tuple[Blueprint, ...]:
         Blueprint(
             name=f"static.prop.{name}",
             kind=Kind.PROP,
-            attributes=(text("role_name", "prop"), text("size", _size_word(half), modifiable=False)),
+            attributes=(
+                text("role_name", "prop"),
+                text("size", _size_word(half), modifiable=False),
+                *((text("mesh_path", ""), *floats(scale=1.0)) if name == "mesh" else ()),
+            ),
             half=half,
             labels=(_LABEL_STATIC,),
         )

@@ -22,7 +22,7 @@ class _Vehicle(NamedTuple):
 
 _VEHICLES = (
     _Vehicle("audi.a2", (1.853, 0.895, 0.778), 1030),
-    _Vehicle("audi.etron", (2.428, 1.016, 0.825), 2490),
+    _Vehicle("audi.etron", (2.428, 1.016, 0.825), 2490, special="electric"),
     _Vehicle("audi.tt", (2.091, 0.997, 0.693), 1410),
     _Vehicle("bmw.grandtourer", (2.306, 1.121, 0.834), 1590),
     _Vehicle("carlamotors.carlacola", (2.602, 1.307, 1.234), 5500, "truck"),
@@ -42,7 +42,7 @@ _VEHICLES = (
     _Vehicle("mercedes.coupe", (2.513, 1.076, 0.825), 1700),
     _Vehicle("mercedes.coupe_2020", (2.336, 1.000, 0.718), 1670, "car", 2, doors=True),
     _Vehicle("mercedes.sprinter", (2.957, 0.994, 1.280), 2300, "van", 2, doors=True),
-    _Vehicle("micro.microlino", (1.104, 0.740, 0.680), 530),
+    _Vehicle("micro.microlino", (1.104, 0.740, 0.680), 530, special="electric"),
     _Vehicle("mini.cooper_s", (1.903, 0.985, 0.737), 1200),
     _Vehicle("mini.cooper_s_2021", (2.276, 1.049, 0.884), 1250, "car", 2, doors=True),
     _Vehicle("mitsubishi.fusorosa", (5.136, 1.970, 2.127), 6200, "bus", 2),
@@ -50,8 +50,8 @@ _VEHICLES = (
     _Vehicle("nissan.patrol", (2.302, 0.966, 0.927), 2700),
     _Vehicle("nissan.patrol_2021", (2.783, 1.074, 1.022), 2750, "car", 2, doors=True),
     _Vehicle("seat.leon", (2.096, 0.908, 0.737), 1300),
-    _Vehicle("tesla.cybertruck", (3.137, 1.195, 1.049), 3000, "truck"),
-    _Vehicle("tesla.model3", (2.396, 1.082, 0.744), 1800),
+    _Vehicle("tesla.cybertruck", (3.137, 1.195, 1.049), 3000, "truck", 2, "electric"),
+    _Vehicle("tesla.model3", (2.396, 1.082, 0.744), 1800, special="electric"),
     _Vehicle("toyota.prius", (2.256, 1.003, 0.762), 1400),
     _Vehicle("volkswagen.t2", (2.240, 1.034, 1.019), 1600, "van"),
     _Vehicle("volkswagen.t2_2021", (2.221, 0.887, 0.994), 1600, "van", 2, doors=True),
@@ -63,6 +63,12 @@ _VEHICLES = (
     _Vehicle("vespa.zx125", (0.902, 0.432, 0.617), 190, "motorcycle"),
     _Vehicle("yamaha.yzf", (1.105, 0.434, 0.625), 280, "motorcycle"),
 )
+_WITH_LIGHTS = frozenset({
+    "audi.etron", "audi.tt", "bh.crossbike", "chevrolet.impala", "diamondback.century", "dodge.charger_police",
+    "ford.mustang", "gazelle.omafiets", "harley-davidson.low_rider", "lincoln.mkz_2017", "tesla.model3",
+    "volkswagen.t2", "yamaha.yzf",
+})  # fmt: skip
+"""Of the first generation, as CARLA's documentation lists them; all of the second have lights."""
 _LABELS = {"car": 14, "van": 14, "truck": 15, "bus": 16, "motorcycle": 18, "bicycle": 19}
 _COLOURS = ("17,37,103", "137,0,0", "44,44,44", "214,214,214", "150,142,120")
 
@@ -89,7 +95,7 @@ def _blueprint(vehicle: _Vehicle) -> Blueprint:
             integer("generation", vehicle.generation, **fixed),
             text("special_type", vehicle.special, **fixed),
             boolean("has_dynamic_doors", vehicle.doors, **fixed),
-            boolean("has_lights", vehicle.generation == 2 or vehicle.base == "motorcycle", **fixed),
+            boolean("has_lights", vehicle.generation == 2 or vehicle.name in _WITH_LIGHTS, **fixed),
             text("base_type", vehicle.base, **fixed),
         ),
         half=vehicle.half,

@@ -21,6 +21,11 @@ rpc = RpcGroup()
 
 SPRING_ARM, SPRING_ARM_GHOST = 1, 2
 ROOT = "root"
+IDLE = {
+    "terramechanics": "roads here are hard",
+    "use_wheelchair": "people are drawn as they were recorded, or as boxes",
+}
+"""Attributes that a client may switch on without an effect, and why."""
 
 
 @rpc.value("get_spectator")
@@ -46,6 +51,9 @@ def spawn(host: Host, description: Value, transform: Value, parent: int = 0) -> 
     if blueprint is None:
         raise RpcError(f"there is no blueprint {name!r}")
     attributes = {str(item[0]): str(item[2]) for item in description[2]}
+    for attribute, text in IDLE.items():
+        if attributes.get(attribute, "false").lower() in ("true", "1"):
+            host.warn_once(attribute, f"The attribute {attribute} has no effect: {text}.")
     return host.spawn(blueprint, attributes, pose_in(transform), parent)
 
 

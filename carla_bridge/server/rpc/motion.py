@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from carla_bridge.server.rpc.registry import RpcGroup
 from carla_bridge.server.wire.values import Value, axial_in, pose_in, vector_in
-from carla_bridge.world.actor import Actor
+from carla_bridge.world.actor import Actor, Kind
 from carla_bridge.world.motion import SPIN, VELOCITY
 from carla_bridge.world.pose import Pose, Vector, compose
 
@@ -141,13 +141,14 @@ def set_actor_autopilot(host: Host, actor_id: int, on: bool) -> None:
 
 
 def _movable(host: Host, actor_id: int) -> Actor | None:
-    """The vehicle that forces move; ``None``, and a warning, for anything else."""
+    """The vehicle or loose thing that forces move; ``None``, and a warning, for anything else."""
     actor = host.world.actor(actor_id)
-    if actor.slot >= 0:
+    if actor.slot >= 0 or (actor.kind is Kind.PROP and actor.mass_kg > 0.0):
         return actor
     host.warn_once(
         f"forces on {actor.kind.value}",
-        f"Forces, impulses and target velocities move vehicles only; {actor.spec.type_id} does not heed them.",
+        f"Forces, impulses and target velocities move vehicles, and things whose physics is switched on; "
+        f"{actor.spec.type_id} does not heed them.",
     )
     return None
 
