@@ -97,14 +97,16 @@ import hashlib, pathlib, sys
 
 digest = hashlib.sha256(f"{sys.argv[1]} {sys.version} {pathlib.Path.cwd()}".encode())
 files = [pathlib.Path(name) for name in ("pyproject.toml", "CMakeLists.txt", "install_nurec.sh")]
-files += sorted(path for path in pathlib.Path("avrec/raster/native").glob("*") if path.suffix in {".cpp", ".h", ".hpp"})
+for room in ("mesh", "raster"):
+    folder = pathlib.Path("avrec", room, "native")
+    files += sorted(path for path in folder.glob("*") if path.suffix in {".cpp", ".h", ".hpp"})
 for path in files:
     digest.update(path.as_posix().encode() + b"\0" + path.read_bytes())
 print(digest.hexdigest())
 PY
 }
 
-kernel_built() { compgen -G "avrec/raster/native/_kernel_*.so" >/dev/null; }
+kernel_built() { compgen -G "avrec/raster/native/_kernel_*.so" >/dev/null && compgen -G "avrec/mesh/native/_rays_*.so" >/dev/null; }
 
 install_package() { # $1: extras, e.g. "" or "[test]"
   make_environment
@@ -122,7 +124,7 @@ install_package() { # $1: extras, e.g. "" or "[test]"
   .venv/bin/python -m pip install --editable ".$1"
   begin "check the installation"
   .venv/bin/avrec --help >/dev/null
-  kernel_built || fail "The build left no kernel in avrec/raster/native."
+  kernel_built || fail "The build left no kernel in avrec/raster/native or avrec/mesh/native."
   echo "$wanted" >"$stamp"
 }
 

@@ -47,7 +47,7 @@ class Surface:
         vertices: float64 [V, 3] metres.
         faces: int32 [F, 3]; both sides are seen.
         colours: float32 [F, 3] linear, 0 to 1.
-        paint: float32 [F] share of the colour that the body's own takes.
+        paint: float32 [F] share of the colour that the body's own takes; of lamps, what is left when they are off.
         kinds: uint8 [F], see `Kind`.
         labels: uint8 [F], the user's classes.
     """
@@ -61,7 +61,12 @@ class Surface:
 
     @staticmethod
     def of(
-        vertices: ArrayLike, faces: ArrayLike, colours: ArrayLike, label: ArrayLike, kind: ArrayLike = 0, paint: float = 0.0
+        vertices: ArrayLike,
+        faces: ArrayLike,
+        colours: ArrayLike,
+        label: ArrayLike,
+        kind: ArrayLike = 0,
+        paint: float = 0.0,
     ) -> Surface:
         """A surface whose colour, label, kind and paint may be the same for all faces."""
         index = np.asarray(faces, dtype=np.int32).reshape(-1, 3)
@@ -78,23 +83,28 @@ class Surface:
     @staticmethod
     def joined(parts: list[Surface]) -> Surface:
         """Several surfaces as one."""
+        if not parts:
+            return Surface.of(np.zeros((0, 3)), np.zeros((0, 3)), (0.0, 0.0, 0.0), 0)
         starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
         return Surface(
-            np.concatenate([part.vertices for part in parts] or [np.zeros((0, 3))]),
-            np.concatenate(
-                [part.faces + start for part, start in zip(parts, starts, strict=False)] or [np.zeros((0, 3))]
-            ).astype(np.int32),
-            np.concatenate([part.colours for part in parts] or [np.zeros((0, 3))]).astype(np.float32),
-            np.concatenate([part.paint for part in parts] or [np.zeros(0)]).astype(np.float32),
-            np.concatenate([part.kinds for part in parts] or [np.zeros(0)]).astype(np.uint8),
-            np.concatenate([part.labels for part in parts] or [np.zeros(0)]).astype(np.uint8),
+            np.concatenate([part.vertices for part in parts]),
+            np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=False)], dtype=np.int32),
+            np.concatenate([part.colours for part in parts]),
+            np.concatenate([part.paint for part in parts]),
+            np.concatenate([part.kinds for part in parts]),
+            np.concatenate([part.labels for part in parts]),
         )
 
 
 @dataclass(frozen=True)
 class Hits:
-    """What rays met first: distance float32 [R] metres (infinite for nothing), body int32 [R] (-1 for nothing), the
-    face's label uint8 [R] (0 for nothing) and its normal float32 [R, 3] towards the ray's start.
+    """What rays met first.
+
+    Attributes:
+        distance: float32 [R] metres, infinite for nothing.
+        body: int32 [R], -1 for nothing.
+        label: uint8 [R] of the face, 0 for nothing.
+        normal: float32 [R, 3] of the face, towards the ray's start.
     """
 
     distance: Float32
@@ -172,7 +182,10 @@ class RayStage:
         if width and count % width:
             raise DataError(f"{count} rays are no picture with rows of {width}.")
         hits = Hits(
-            np.empty(count, np.float32), np.empty(count, np.int32), np.empty(count, np.uint8), np.empty((count, 3), np.float32)
+            np.empty(count, np.float32),
+            np.empty(count, np.int32),
+            np.empty(count, np.uint8),
+            np.empty((count, 3), np.float32),
         )
         start = np.ascontiguousarray(origin, np.float64).reshape(3)
         if count:

@@ -57,7 +57,7 @@ inline Rgb sky_colour(const Sky &s, const float *d, bool clouds) {
         const double x = d[0] / (d[2] + 0.12) * 1.7, y = d[1] / (d[2] + 0.12) * 1.7;
         const float puff = noise(x, y) + 0.5f * noise(2.1 * x + 7, 2.1 * y) + 0.25f * noise(4.3 * x, 4.3 * y + 3) +
                            0.12f * noise(9.1 * x, 9.1 * y);
-        const float cover = ramp(0.55f - 1.3f * s.clouds, 0.95f - 1.1f * s.clouds, puff + 0.5f) * ramp(0.01f, 0.16f, d[2]);
+        const float cover = ramp(0.86f - 0.95f * s.clouds, 1.12f - 0.85f * s.clouds, puff + 0.5f) * ramp(0.01f, 0.16f, d[2]);
         const Rgb white = rgb(s.up_rgb) * 1.15f + rgb(s.sun_rgb) * (0.16f + 0.2f * glow);
         c = mix(c, white, cover * 0.85f);
     }
@@ -65,8 +65,8 @@ inline Rgb sky_colour(const Sky &s, const float *d, bool clouds) {
     return c + rgb(s.sun_rgb) * (disc * 4.f);
 }
 
-inline Rgb grain(const Rgb &base, uint8_t kind, double x, double y, float t, const Sky &s) {
-    const float size = t * s.pixel;
+// `size`: metres across what a pixel shows of the surface.
+inline Rgb grain(const Rgb &base, uint8_t kind, double x, double y, float size) {
     if (kind == kAsphalt) {
         const float fine = 1.f / (1.f + 60.f * size * size), broad = 1.f / (1.f + 0.3f * size * size);
         float f = 1.f + 0.22f * noise(x * 0.31, y * 0.31) * broad + 0.16f * noise(x * 1.7, y * 1.7) * broad;
@@ -100,35 +100,36 @@ inline Rgb surface_colour(const Stage &stage, const Sky &s, const std::vector<Li
     const float d[3] = {p.d[0][i], p.d[1][i], p.d[2][i]};
     const float at[3] = {p.o[0][i] + d[0] * t, p.o[1][i] + d[1] * t, p.o[2][i] + d[2] * t};
     const float *n = hit.normal;
-    Rgb albedo = mix(rgb(m.rgb), rgb(body.paint), m.paint);
+    const float towards = std::fabs(d[0] * n[0] + d[1] * n[1] + d[2] * n[2]);
+    const bool lamp = kind >= kLamp;
+    Rgb albedo = lamp ? rgb(m.rgb) * m.paint : mix(rgb(m.rgb), rgb(body.paint), m.paint);
     if (kind == kAsphalt || kind == kGrass || kind == kConcrete)
-        albedo = grain(albedo, kind, base[0] + at[0], base[1] + at[1], t, s);
+        albedo = grain(albedo, kind, base[0] + at[0], base[1] + at[1], t * s.pixel / std::max(towards, 0.02f));
     const bool wets = n[2] > 0.7f && (kind == kAsphalt || kind == kConcrete || kind == kPlain);
     if (wets) albedo = albedo * (1.f - 0.45f * s.wet);
     const float facing = std::max(0.f, n[0] * s.sun[0] + n[1] * s.sun[1] + n[2] * s.sun[2]);
     Rgb light = mix(rgb(s.down_rgb), rgb(s.up_rgb), 0.5f + 0.5f * n[2]) + rgb(s.sun_rgb) * (facing * lit);
-    for (const Light &lamp : lights) {
-        const float l[3] = {lamp.spot[0] - at[0], lamp.spot[1] - at[1], lamp.spot[2] - at[2]};
+    for (const Light &beam : lights) {
+        const float l[3] = {beam.spot[0] - at[0], beam.spot[1] - at[1], beam.spot[2] - at[2]};
         const float r2 = l[0] * l[0] + l[1] * l[1] + l[2] * l[2], r = std::sqrt(r2) + 1e-6f;
-        const float cone = -(l[0] * lamp.way[0] + l[1] * lamp.way[1] + l[2] * lamp.way[2]) / r;
+        const float cone = -(l[0] * beam.way[0] + l[1] * beam.way[1] + l[2] * beam.way[2]) / r;
         if (r > 90.f || cone < 0.75f) continue;
         const float face = std::fabs(l[0] * n[0] + l[1] * n[1] + l[2] * n[2]) / r;
-        light = light + rgb(lamp.rgb) * (ramp(0.75f, 0.985f, cone) * (0.15f + face) / (0.6f + 0.012f * r2));
+        light = light + rgb(beam.rgb) * (ramp(0.75f, 0.985f, cone) * (0.15f + face) / (0.6f + 0.012f * r2));
     }
     Rgb c = albedo * light;
     const bool gloss = kind == kGlass || kind == kGloss || (wets && s.wet > 0.02f);
     if (gloss) {
-        const float towards = -(d[0] * n[0] + d[1] * n[1] + d[2] * n[2]);
         float mirror[3];
         for (int k = 0; k < 3; ++k) mirror[k] = d[k] + 2.f * towards * n[k];
-        const float rim = std::pow(1.f - std::min(1.f, std::max(0.f, towards)), 5.f);
+        const float rim = std::pow(1.f - std::min(1.f, towards), 5.f);
         const float share = kind == kGlass ? 0.22f + 0.7f * rim : kind == kGloss ? 0.045f + 0.45f * rim : s.wet * (0.03f + 0.5f * rim);
         Rgb seen = mirror[2] > 0.f ? sky_colour(s, mirror, false) : rgb(s.ground);
         const float spark = std::max(0.f, mirror[0] * s.sun[0] + mirror[1] * s.sun[1] + mirror[2] * s.sun[2]);
-        seen = seen + rgb(s.sun_rgb) * (lit * 6.f * std::pow(spark, 90.f));
+        seen = seen + rgb(s.sun_rgb) * (lit * 3.f * std::pow(spark, 500.f));
         c = c * (1.f - share) + seen * share;
     }
-    if (kind >= kLamp && (body.lamps >> (kind - kLamp) & 1u)) c = c * 0.2f + rgb(m.rgb) * (1.6f / std::max(s.gain, 0.6f));
+    if (lamp && (body.lamps >> (kind - kLamp) & 1u)) c = c * 0.2f + rgb(m.rgb) * (1.6f / std::max(s.gain, 0.6f));
     const float clear = std::exp(-s.haze * t - s.fog * std::max(0.f, t - s.fog_start));
     return mix(rgb(s.fog_rgb), c, clear);
 }

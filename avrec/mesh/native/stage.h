@@ -10,7 +10,7 @@ namespace avrec {
 constexpr int kChunk = 16;  // packets that share one look at which bodies may be in their way
 
 struct Material {
-    float rgb[3], paint;  // linear; `paint` is the share that takes the body's own colour
+    float rgb[3], paint;  // linear; `paint`: share that takes the body's own colour, of lamps what is left when off
 };
 
 struct Shape {

@@ -1,0 +1,216 @@
+"""A world as rays see it: the map's still surface, what stands beside the road, and the actors at their places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avrec.geometry import matrix_from_rpy
+from avrec.mesh.rays import Hits, RayStage, Surface
+from carla_bridge.looks.body_parts import Lamp
+from carla_bridge.looks.classes import Label
+from carla_bridge.looks.furniture import fixtures_of
+from carla_bridge.looks.people import person_shape, prop_shape
+from carla_bridge.looks.scenery import scenery
+from carla_bridge.looks.vehicles import vehicle_shape
+from carla_bridge.looks.weather import sky_numbers
+from carla_bridge.world.actor import SOLID, Actor, ActorSpec, Kind
+from carla_bridge.world.traffic_lights import LightState
+
+if TYPE_CHECKING:
+    from carla_bridge.world.road_map import RoadMap
+    from carla_bridge.world.world import World
+
+__all__ = ["Seen", "WorldStage"]
+
+Float64 = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+
+# carla.VehicleLightState
+POSITION, LOW, HIGH, BRAKE, RIGHT, LEFT, REVERSE, SPECIAL = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20, 0x40, 0x200 | 0x400
+BLINK_S = 0.8
+MOST_HEADLIGHTS = 12
+HEADLIGHT_M = 160.0
+DIP_RAD = 0.045
+DEFAULT_PAINT = (0.20, 0.21, 0.23)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What rays met: distance [R] metres (infinite for nothing), class, actor (0 for none), normal [R, 3]."""
+
+    distance: Float64
+    label: Int64
+    owner: Int64
+    normal: Float64
+
+
+class WorldStage:
+    """Bodies for rays. One for a map; it looks at whatever world is handed to it."""
+
+    def __init__(self, road_map: RoadMap) -> None:
+        self._stage = RayStage()
+        self._still = self._stage.add(scenery(road_map))
+        fixtures = fixtures_of(road_map.graph, road_map.ground)
+        self._fixtures = [self._stage.add(each.surface) for each in fixtures]
+        self._fixed = _matrices(np.array([each.pose for each in fixtures]).reshape(-1, 6))
+        self._signals = [each.signal for each in fixtures]
+        self._shapes: dict[tuple[object, ...], int] = {}
+        self._placed: tuple[object, ...] | None = None
+        self._owners: Int64 = np.zeros(0, dtype=np.int64)
+
+    def trace(
+        self,
+        world: World,
+        origin: Float64,
+        directions: NDArray[np.floating],
+        reach_m: float,
+        ignore: frozenset[int],
+        width: int = 0,
+    ) -> Seen:
+        """What rays [R, 3] from one point meet first; actors in ``ignore``, or around the point, are looked through."""
+        self._place(world, origin, ignore)
+        hits: Hits = self._stage.trace(origin, directions, reach_m, width=width)
+        none = hits.body < 0
+        label = np.where(none, int(Label.SKY), hits.label).astype(np.int64)
+        return Seen(hits.distance.astype(np.float64), label, self._owners[hits.body], hits.normal.astype(np.float64))
+
+    def picture(
+        self,
+        world: World,
+        weather: Sequence[float],
+        origin: Float64,
+        rays: NDArray[np.floating],
+        ignore: frozenset[int],
+    ) -> NDArray[np.uint8]:
+        """A picture of rays [H, W, 3], BGRA."""
+        self._place(world, origin, ignore)
+        height, width = rays.shape[:2]
+        step = rays[height // 2, min(width // 2 + 1, width - 1)] - rays[height // 2, width // 2]
+        sky = sky_numbers(weather, max(float(np.linalg.norm(step)), 1e-5))
+        return self._stage.picture(origin, rays, sky, self._headlights(world, origin))
+
+    def _place(self, world: World, origin: Float64, ignore: frozenset[int]) -> None:
+        """Put all bodies where they are."""
+        actors = [
+            actor
+            for actor in world.actors.values()
+            if actor.kind in SOLID and actor.id not in ignore and actor.spec.half[2] > 0.0
+        ]
+        pose = world.motion[[actor.row for actor in actors], :6] if actors else np.zeros((0, 6))
+        around = [_holds(actor, row, origin) for actor, row in zip(actors, pose, strict=True)]
+        actors = [actor for actor, inside in zip(actors, around, strict=True) if not inside]
+        pose = pose[[not inside for inside in around]]
+        lamps = [_lamps(actor, world.time_s) for actor in actors]
+        states = tuple(light.state for light in world.signals.lights)
+        key = (id(world), world.version, ignore, tuple(around), pose.tobytes(), tuple(lamps), states)
+        if key == self._placed:
+            return
+        fixed = len(self._fixtures)
+        shapes, poses = [self._still, *self._fixtures], [np.eye(4), *self._fixed]
+        paint = [(0.0, 0.0, 0.0)] * (1 + fixed)
+        shown = {light.signal: 1 << light.state for light in world.signals.lights if light.state <= LightState.GREEN}
+        whose = {light.signal: light.actor for light in world.signals.lights}
+        whose |= {sign.signal: sign.actor for sign in world.signals.signs}
+        owners = [0, *(whose.get(signal, 0) for signal in self._signals)]
+        bits = [0, *(shown.get(signal, 0) for signal in self._signals)]
+        for actor, lit, place in zip(actors, lamps, _matrices(pose), strict=True):
+            shapes.append(self._of_spec(actor.spec))
+            owners.append(actor.id)
+            x, y, z = actor.spec.box_center
+            place[:3, 3] += place[:3, :3] @ np.array([x, y, z - actor.spec.half[2]])
+            poses.append(place)
+            paint.append(_paint(actor.spec))
+            bits.append(lit)
+        self._stage.place(shapes, np.stack(poses), paint, np.array(bits, dtype=np.uint32))
+        self._owners = np.array([*owners, 0], dtype=np.int64)  # the last is nobody's: body -1
+        self._placed = key
+
+    def _of_spec(self, spec: ActorSpec) -> int:
+        label = int((spec.labels or (Label.NONE,))[0])
+        if spec.kind is Kind.VEHICLE:
+            base, special = spec.attributes.get("base_type", "car"), spec.attributes.get("special_type", "")
+            if spec.attributes.get("number_of_wheels") == "2" and base not in ("motorcycle", "bicycle"):
+                base = "motorcycle"
+            return self._shape(
+                (base, special, spec.half, label), lambda: vehicle_shape(base, spec.half, label, special)
+            )
+        if spec.kind is Kind.WALKER:
+            return self._shape((spec.type_id, spec.half), lambda: person_shape(spec.type_id, spec.half))
+        return self._shape((spec.type_id, spec.half, label), lambda: prop_shape(spec.type_id, spec.half, label))
+
+    def _shape(self, key: tuple[object, ...], make: Callable[[], Surface]) -> int:
+        if key not in self._shapes:
+            self._shapes[key] = self._stage.add(make())
+        return self._shapes[key]
+
+    def _headlights(self, world: World, origin: Float64) -> Float32:
+        """Spotlights of vehicles nearby with their beams on, float32 [L, 9]."""
+        found = []
+        for actor in world.actors.values():
+            if actor.kind is not Kind.VEHICLE or not actor.lights & (LOW | HIGH):
+                continue
+            pose = world.pose(actor)
+            away = float(np.linalg.norm(np.subtract(pose.position, origin)))
+            if away > HEADLIGHT_M:
+                continue
+            turn = matrix_from_rpy(pose.roll, pose.pitch + (0.5 if actor.lights & HIGH else 1.0) * DIP_RAD, pose.yaw)
+            hx, _, hz = actor.spec.half
+            spot = np.array(pose.position) + turn @ np.array([hx + actor.spec.box_center[0], 0.0, 0.87 * hz]) - origin
+            strength = 22.0 if actor.lights & HIGH else 13.0
+            found.append((away, actor.id, [*spot, *turn[:, 0], strength, strength * 0.93, strength * 0.80]))
+        found.sort()
+        return np.array([numbers for _, _, numbers in found[:MOST_HEADLIGHTS]], dtype=np.float32).reshape(-1, 9)
+
+
+def _holds(actor: Actor, row: Float64, origin: Float64) -> bool:
+    """Whether a point is in an actor's box: from inside one sees out."""
+    away = origin - row[:3]
+    if float(away @ away) > (float(np.abs(actor.spec.half).max()) * 2 + 10.0) ** 2:
+        return False
+    local = matrix_from_rpy(row[3], row[4], row[5]).T @ away - np.array(actor.spec.box_center)
+    return bool((np.abs(local) <= np.array(actor.spec.half)).all())
+
+
+def _matrices(poses: Float64) -> Float64:
+    """world_from_body [N, 4, 4] of rows x, y, z, roll, pitch, yaw."""
+    found = np.zeros((len(poses), 4, 4))
+    found[:, 3, 3] = 1.0
+    found[:, :3, 3] = poses[:, :3]
+    if len(poses):
+        found[:, :3, :3] = matrix_from_rpy(poses[:, 3], poses[:, 4], poses[:, 5])
+    return found
+
+
+def _paint(spec: ActorSpec) -> tuple[float, float, float]:
+    """The blueprint's colour, linear."""
+    parts = spec.attributes.get("color", "").split(",")
+    try:
+        red, green, blue = ((max(0, min(int(part), 255)) / 255) ** 2.2 for part in parts)
+    except ValueError:
+        return DEFAULT_PAINT
+    return red, green, blue
+
+
+def _lamps(actor: Actor, time_s: float) -> int:
+    """Bits of the shape's lamps from CARLA's bits; indicators and sirens blink."""
+    on = actor.lights
+    if not on:
+        return 0
+    half = (time_s % BLINK_S) < BLINK_S / 2
+    wanted = {
+        Lamp.FRONT: on & (LOW | HIGH),
+        Lamp.TAIL: on & (POSITION | LOW | HIGH),
+        Lamp.BRAKE: on & BRAKE,
+        Lamp.RIGHT: on & RIGHT and half,
+        Lamp.LEFT: on & LEFT and half,
+        Lamp.REVERSE: on & REVERSE,
+        Lamp.SIREN_RED: on & SPECIAL and half,
+        Lamp.SIREN_BLUE: on & SPECIAL and not half,
+    }
+    return sum(1 << lamp for lamp, lit in wanted.items() if lit)
