@@ -14,7 +14,7 @@ from carla_bridge.sensors.rendering import WorldView, solid_actors
 from carla_bridge.world.pose import Pose, compose, rows
 from carla_bridge.world.world import World
 
-__all__ = ["Labels"]
+__all__ = ["SKY", "Labels"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]

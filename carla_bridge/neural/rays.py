@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from avrec.geometry import OpenCVPinholeCamera
 from avrec.raster import Raster, View
 
-__all__ = ["read_along", "surface_depth"]
+__all__ = ["AGREE", "read_along", "surface_depth"]
 
 Float64 = NDArray[np.float64]
 

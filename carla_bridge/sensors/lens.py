@@ -5,7 +5,8 @@ the picture alone, and ``lens_circle_multiplier`` brings the effect in. The form
 shaders commonly use, with ``u``, ``v`` from -0.5 to 0.5 across the picture:
 
     r = sqrt((u * lens_x_size / 0.08)^2 + (v * lens_y_size / 0.08)^2)
-    share = min(1, lens_circle_multiplier * (sqrt(2) * r)^lens_circle_falloff)
+    c = lens_circle_multiplier * (sqrt(2) * r)^lens_circle_falloff
+    share = c / (1 + c)
     the pixel at (u, v) shows what the straight picture has at (u, v) * (1 + share * r^2 * (lens_k + lens_kcube * r))
 
 What lies outside of the straight picture is black, infinitely far, or without a class.
@@ -90,7 +91,8 @@ def _map(width: int, height: int, values: tuple[float, ...]) -> tuple[Float32, F
     multiplier, falloff, k, kcube, x_size, y_size = values
     u, v = _shares(width, height)
     r = np.hypot(u * x_size / USUAL_SIZE, v * y_size / USUAL_SIZE)
-    share = np.minimum(multiplier * (sqrt(2.0) * r) ** falloff, 1.0)
+    inside = multiplier * (sqrt(2.0) * r) ** falloff
+    share = inside / (1.0 + inside)
     return _pixels(width, height, u, v, 1.0 + share * r * r * (k + kcube * r))
 
 
