@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import cos, sin
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,8 @@ PANEL_HALF_M = (0.1, 0.2, 0.5)
 LEAST_CELLS = 4
 """Of walls; fewer are specks."""
 MAX_CELLS = 40_000_000
+MARGIN_M = 0.4
+"""The surface of a parked car reaches a little out of its box."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,10 @@ class Piece:
 def furniture_of(road_map: RoadMap) -> tuple[Piece, ...]:
     """Everything that stands in a map."""
     found = [*_signals(road_map)]
-    if road_map.scene is not None:
-        found += _parked(road_map.scene)
+    parked = [*_parked(road_map.scene)] if road_map.scene is not None else []
+    found += parked
     if road_map.walls is not None:
-        found += _walls(road_map.walls)
+        found += _walls(road_map.walls, parked)
     return tuple(
         Piece(number, f"{name}_{number}", label, pose, half)
         for number, (name, label, pose, half) in enumerate(found, start=1)
@@ -108,9 +111,16 @@ def _parked(scene: Scene) -> Iterator[_Found]:
             yield f"Parked_{kind}_{track.id}", OF_KIND[kind], Pose(x, y, z, 0.0, 0.0, yaw), (length, width, height)
 
 
-def _walls(walls: Walls) -> Iterator[_Found]:
-    """Boxes of what stands apart from each other, along the axes."""
+def _walls(walls: Walls, parked: list[_Found]) -> Iterator[_Found]:
+    """Boxes of what stands apart from each other, along the axes, without what ``parked`` tells of already."""
     cells = walls.cells
+    rest = np.ones(len(cells), dtype=bool)
+    for _, _, pose, half in parked:
+        away = (cells + 0.5) * CELL_M - np.array([pose.x, pose.y])
+        ahead = away @ np.array([cos(pose.yaw), sin(pose.yaw)])
+        left = away @ np.array([-sin(pose.yaw), cos(pose.yaw)])
+        rest &= (np.abs(ahead) > half[0] + MARGIN_M) | (np.abs(left) > half[1] + MARGIN_M)
+    cells, low_m, high_m = cells[rest], walls.low[rest], walls.high[rest]
     if not len(cells):
         return
     low = cells.min(axis=0)
@@ -126,7 +136,7 @@ def _walls(walls: Walls) -> Iterator[_Found]:
         if len(mine) < LEAST_CELLS:
             continue
         first, last = cells[mine].min(axis=0) * CELL_M, (cells[mine].max(axis=0) + 1) * CELL_M
-        bottom, top = float(walls.low[mine].min()), float(walls.high[mine].max())
+        bottom, top = float(low_m[mine].min()), float(high_m[mine].max())
         x, y = ((first + last) / 2).tolist()
         half_x, half_y = ((last - first) / 2).tolist()
         yield "Static", STATIC, Pose(x, y, (bottom + top) / 2), (half_x, half_y, max((top - bottom) / 2, 0.01))
