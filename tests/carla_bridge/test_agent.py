@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from math import hypot, pi
+from math import pi
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +96,11 @@ def test_routes_through_a_town_follow_its_lanes(town: Any) -> None:
             if any(first - 1 <= along <= last + 1 for first, last in route.changes):
                 continue
             x, y, z = (float(value) for value in route.point_at(along))
-            middle = town.get_waypoint(carla.Location(x, y, z)).transform.location
-            gaps.append(hypot(middle.x - x, middle.y - y))
+            middle = town.get_waypoint(carla.Location(x, y, z)).transform
+            right = middle.get_right_vector()  # along the lane the map's answer is up to 0.3 m off in bends
+            gaps.append(abs((middle.location.x - x) * right.x + (middle.location.y - y) * right.y))
     assert planned > 20
-    assert np.percentile(gaps, 95) < 0.1
+    assert np.percentile(gaps, 95) < 0.02
     assert max(gaps) < 0.5  # where lanes overlap the map may find another one
 
 
