@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from math import cos, hypot, radians, sin
 from pathlib import Path
@@ -112,7 +111,7 @@ def drive(
     sensors: dict[int, Any] = {}
     places: dict[int, Any] = {}
     halves: dict[int, float] = {}
-    trail: dict[int, deque[tuple[float, float]]] = {}
+    rests: dict[int, tuple[Any, float]] = {}
     start, steps = time.perf_counter(), round(minutes * 60 / STEP_S)
     with Traffic(client, vehicles=vehicles, people=people, seed=seed) as traffic:
         for name, value in manager.items():
@@ -145,7 +144,8 @@ def drive(
                     if step > 100:
                         middle = town.get_waypoint(pose.location).transform.location
                         result.lane_errors.append(hypot(middle.x - pose.location.x, middle.y - pose.location.y))
-                    _watch(trail.setdefault(actor_id, deque()), actor_id, pose.location, car, result)
+                    if _watch(rests, actor_id, pose.location, car, step * STEP_S):
+                        result.stuck.add(actor_id)
             traffic.step()
         result.left, result.entered = traffic.left, traffic.entered
         result.ticks_per_s = steps / (time.perf_counter() - start)
@@ -155,15 +155,15 @@ def drive(
     return result
 
 
-def _watch(trail: deque[tuple[float, float]], actor_id: int, place: Any, car: Any, result: Result) -> None:
-    """Whether a vehicle stood still for good."""
-    if len(trail) and str(car.get_traffic_light_state()) == "Red":
-        trail.clear()
-    trail.append((place.x, place.y))
-    if len(trail) > STUCK_S:
-        old = trail.popleft()
-        if hypot(place.x - old[0], place.y - old[1]) < STUCK_M:
-            result.stuck.add(actor_id)
+def _watch(rests: dict[int, tuple[Any, float]], actor_id: int, place: Any, car: Any, now_s: float) -> bool:
+    """Whether a vehicle has stood still for too long, red lights left out."""
+    if (
+        actor_id not in rests
+        or place.distance(rests[actor_id][0]) > STUCK_M
+        or str(car.get_traffic_light_state()) == "Red"
+    ):
+        rests[actor_id] = place, now_s
+    return now_s - rests[actor_id][1] > STUCK_S
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -56,6 +56,7 @@ class Host:
         road_map: the map that is loaded; ``maps`` by name those that can be.
         traffic_managers: port to address, and the client in which it runs.
         clients: connections; ``caller`` is the one whose call is served.
+        unknown_calls, failures: how often a function was missing, or failed and how.
         unfinished: bytes of requests that have not ended yet, of all clients.
         uploaded: the map that a client sent last.
         recordings: folder of recordings; clients give only names.
@@ -73,6 +74,7 @@ class Host:
     weather: list[float] = field(default_factory=lambda: list(NEUTRAL_WEATHER))
     traffic_managers: dict[int, tuple[str, int, Any]] = field(default_factory=dict)
     unknown_calls: Counter[str] = field(default_factory=Counter)
+    failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     clients: set[Any] = field(default_factory=set)
     caller: Any = None
     unfinished: int = 0

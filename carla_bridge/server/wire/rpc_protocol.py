@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import reprlib
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ MAX_ITEMS = 2**22
 """Of one list: a texture of 2048 x 2048."""
 MAX_KEYS = 1024
 """Of a map; no call has any."""
+TOLD = 3
+"""How often the log tells of a function failing in the same way."""
 MAX_UNKNOWN = 100
 """Names of functions that are counted although there are none."""
 WAIT_S = 0.0005
@@ -76,12 +79,12 @@ class RpcProtocol(asyncio.Protocol):
             self._unpacker.feed(data)
             self._requests.extend(self._unpacker)
         except Exception as error:  # whatever bytes may do to the unpacker
-            log.warning("A client sent bytes that are no msgpack (%s: %s); it is disconnected.", _kind(error), error)
+            self._complain("bytes that are no msgpack", f"{_kind(error)}: {error}")
             self.close()
             return
         self._count(-self._unfinished if len(self._requests) > before else len(data))
         if self._unfinished > MAX_REQUEST or (self._unfinished and self._host.unfinished > MAX_UNFINISHED):
-            log.warning("A client sent %d bytes without an end; it is disconnected.", self._unfinished)
+            self._complain("a request without an end", f"{self._unfinished} bytes so far")
             self.close()
             return
         if not self._holding:
@@ -107,6 +110,12 @@ class RpcProtocol(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _complain(self, what: str, found: str) -> None:
+        """Say why a client is disconnected; not for ever, or the log would fill the disk."""
+        self._host.failures["", what] += 1
+        if self._host.failures["", what] <= 10 * TOLD:
+            log.warning("A client sent %s (%.200s); it is disconnected.", what, found)
+
     def _count(self, size: int) -> None:
         self._unfinished += size
         self._host.unfinished += size
@@ -122,7 +131,7 @@ class RpcProtocol(asyncio.Protocol):
                 return
             request = self._requests[0]
             if not _well_formed(request):
-                log.warning("A client sent something that is no request (%.80r); it is disconnected.", request)
+                self._complain("something that is no request", _brief(request))
                 self.close()
                 return
             if self._must_wait(request):
@@ -151,7 +160,7 @@ class RpcProtocol(asyncio.Protocol):
             if name[:64] in unknown or len(unknown) < MAX_UNKNOWN:
                 unknown[name[:64]] += 1
                 if unknown[name[:64]] == 1:
-                    log.warning("A client called %.64r, which this server does not have: %.200r", name, request[-1])
+                    log.warning("A client called %.64r, which this server does not have: %s", name, _brief(request[-1]))
             self._answer(number, f"The server has no function {name[:64]!r}", None)
             return
         self._host.caller = self
@@ -162,11 +171,13 @@ class RpcProtocol(asyncio.Protocol):
             log.debug("%s: %s", name, error)
             self._answer(number, None, method.failed(str(error)))
         except Exception as error:  # one call must not stop the server
-            log.exception("%s failed with arguments %.200r", name, request[-1])
+            self._host.failures[name, _kind(error)] += 1
+            if self._host.failures[name, _kind(error)] <= TOLD:
+                log.exception("%s failed with arguments %s", name, _brief(request[-1]))
             self._answer(number, None, method.failed(f"{name} failed: {_kind(error)}: {error}"))
 
     def _answer(self, number: int | None, error: str | None, result: Any) -> None:
-        if number is None or self._transport is None:
+        if number is None or self._transport is None or self._transport.is_closing():
             return
         try:
             data = self._packer.pack([1, number, error, result])
@@ -190,6 +201,11 @@ def _arguments(request: Any) -> list[Any]:
     """Without the metadata that comes first."""
     arguments: list[Any] = request[-1]
     return arguments[1:]
+
+
+def _brief(value: Any) -> str:
+    """The beginning of a value that may be huge."""
+    return reprlib.repr(value)[:200]
 
 
 def _kind(error: Exception) -> str:
