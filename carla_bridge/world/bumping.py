@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import cos, hypot, sin
 
 import numpy as np
 from numpy.typing import NDArray
 
 from carla_bridge.world.actor import Actor, ActorSpec, Kind
-from carla_bridge.world.contacts import Box, Pairs, contact_between, impulse_between
+from carla_bridge.world.contacts import Box, Contact, Pairs, contact_between, impulse_between
 from carla_bridge.world.pose import Pose, Vector
 
 __all__ = ["Bumper", "Collision", "box_of", "overlaps", "yaw_inertia"]
 
 Float64 = NDArray[np.float64]
 
+DOOR_HALF_M = (0.06, 0.45, 0.5)
+"""Half sizes of an open side door."""
+HINGES = (0.42, -0.12)
+"""Where front and rear doors hang, over half the vehicle's length."""
 ROUNDS = 3
 """Passes over the contacts of one step, so that a push goes on through a row of bodies."""
 
@@ -36,12 +41,13 @@ class Bumper:
     def __init__(self, actors: Mapping[int, Actor]) -> None:
         self.solid: Sequence[Actor] = [actor for actor in actors.values() if actor.solid]
         halves = [actor.spec.half for actor in self.solid]
+        self._doors = [open_doors(actor) for actor in self.solid]
         self.pairs = Pairs(
             [actor.row for actor in self.solid],
             [_movable(actor) for actor in self.solid],
             [
-                hypot(x, y) + hypot(*actor.spec.box_center[:2])
-                for (x, y, _), actor in zip(halves, self.solid, strict=True)
+                hypot(x, y) + hypot(*actor.spec.box_center[:2]) + bool(doors) * 2 * DOOR_HALF_M[1]
+                for (x, y, _), actor, doors in zip(halves, self.solid, self._doors, strict=True)
             ],
             [z for _, _, z in halves],
         )
@@ -59,7 +65,7 @@ class Bumper:
         for _ in range(ROUNDS):
             moved = False
             for pair in near:
-                contact = contact_between(boxes[pair[0]], boxes[pair[1]])
+                contact = self._contact(boxes, *pair)
                 if contact is None:
                     continue
                 moved = True
@@ -76,6 +82,31 @@ class Bumper:
             a, b = self.solid[first].id, self.solid[second].id
             found += [Collision(a, b, (-jx, -jy, 0.0)), Collision(b, a, (jx, jy, 0.0))]
         return found
+
+    def _contact(self, boxes: Mapping[int, Box], first: int, second: int) -> Contact | None:
+        """Of two bodies, or else of an open door with the other body; doors are as heavy as their vehicles."""
+        a, b = boxes[first], boxes[second]
+        contact = contact_between(a, b)
+        if contact is None and (self._doors[first] or self._doors[second]):
+            parts = ((_placed(a, one), b) for one in self._doors[first])
+            others = ((a, _placed(b, one)) for one in self._doors[second])
+            found = (contact_between(*pair) for pair in chain(parts, others))
+            contact = next((each for each in found if each is not None), None)
+        return contact
+
+
+def open_doors(actor: Actor) -> tuple[Vector, ...]:
+    """Middles of a vehicle's open side doors, which stand out at right angles, from the middle of its box."""
+    x, y, _ = actor.spec.half
+    reach = y + DOOR_HALF_M[1]
+    places = ((HINGES[0] * x, reach), (HINGES[0] * x, -reach), (HINGES[1] * x, reach), (HINGES[1] * x, -reach))
+    return tuple((dx, dy, 0.0) for bit, (dx, dy) in enumerate(places) if actor.doors >> bit & 1)
+
+
+def _placed(body: Box, door: Vector) -> Box:
+    c, s = cos(body.yaw), sin(body.yaw)
+    x, y = body.x + c * door[0] - s * door[1], body.y + s * door[0] + c * door[1]
+    return Box(x, y, body.z, *DOOR_HALF_M, body.yaw)
 
 
 def overlaps(spec: ActorSpec, pose: Pose, actors: Mapping[int, Actor], motion: Float64) -> int:

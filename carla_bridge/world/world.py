@@ -227,6 +227,11 @@ class World:
         actor.collides = collides
         self._bumper = self._wall_bumper = None
 
+    def set_doors(self, actor: Actor, doors: int) -> None:
+        """Which doors of a vehicle are open, as bits; open side doors are in the way of others."""
+        actor.doors = doors
+        self._bumper = None
+
     def set_physics_on(self, actor: Actor, on: bool) -> None:
         """Whether the simulation moves it, or only calls do. Things stand fast until they are set loose."""
         actor.physics_on = on

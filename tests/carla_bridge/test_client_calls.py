@@ -401,9 +401,31 @@ def test_gears_by_hand(world: Any, car: Any) -> None:
     assert car.get_control().gear == -1
 
 
-def test_doors_and_forces_on_people_are_told_once(world: Any, car: Any, library: Any) -> None:
-    car.open_door(carla.VehicleDoor.All)
-    car.close_door(carla.VehicleDoor.FL)
+@pytest.mark.parametrize("opened", [False, True])
+def test_cyclists_run_into_open_doors(world: Any, library: Any, opened: bool) -> None:
+    parked = world.spawn_actor(library.find("vehicle.lincoln.mkz_2020"), carla.Transform(carla.Location(40, 3.0, 0.1)))
+    bike = world.spawn_actor(library.find("vehicle.bh.crossbike"), carla.Transform(carla.Location(30, 1.4, 0.1)))
+    sensor = world.spawn_actor(library.find("sensor.other.collision"), carla.Transform(), attach_to=bike)
+    hits: queue.Queue[Any] = queue.Queue()
+    sensor.listen(hits.put)
+    parked.apply_control(carla.VehicleControl(hand_brake=True))
+    if opened:
+        parked.open_door(carla.VehicleDoor.All)
+        parked.close_door(carla.VehicleDoor.FR)  # the other side
+    run(world, 4)
+    bike.set_target_velocity(carla.Vector3D(6, 0, 0))
+    run(world, 60)
+    assert (bike.get_location().x > 43.0) is not opened
+    if opened:
+        hit = hits.get(timeout=10.0)
+        assert hit.other_actor.id == parked.id
+        assert hit.normal_impulse.x < 0.0
+    for each in (sensor, bike, parked):
+        each.destroy()
+
+
+def test_forces_do_not_move_people(world: Any, car: Any, library: Any) -> None:
+    car.open_door(carla.VehicleDoor.All)  # it has none that open
     person = world.spawn_actor(library.find("walker.pedestrian.0002"), carla.Transform(carla.Location(50, 4.5, 1.0)))
     run(world, 10)
     before = person.get_location()

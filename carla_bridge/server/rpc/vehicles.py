@@ -113,9 +113,12 @@ def _move_doors(host: Host, actor: Actor, door: int, opened: bool) -> None:
     number = int(door)
     if not 0 <= number <= ALL_DOORS:
         raise ValueError(f"there is no door {number}; doors are 0 to {ALL_DOORS - 1}, and {ALL_DOORS} is all of them")
+    if actor.spec.attributes.get("has_dynamic_doors") != "true":
+        host.warn_once(actor.spec.type_id, f"{actor.spec.type_id} has no doors that open (has_dynamic_doors is false).")
+        return
     bits = (1 << ALL_DOORS) - 1 if number == ALL_DOORS else 1 << number
-    actor.doors = actor.doors | bits if opened else actor.doors & ~bits
-    host.warn_once("doors", "Doors are kept as open or closed, but neither pictures nor collisions show them.")
+    host.world.set_doors(actor, actor.doors | bits if opened else actor.doors & ~bits)
+    host.warn_once("doors", "Open side doors are in the way of others, but pictures and rays do not show doors.")
 
 
 @rpc.nothing("set_wheel_steer_direction")
