@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import socket
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
 
 import carla_bridge
+from bench.carla_soak import sample_process
+from bench.fuzz_carla import fuzz
 from tests.carla_bridge.support import loop_map
 
 TIMEOUT_S = 10.0
@@ -201,3 +208,99 @@ def test_an_endless_frame_is_refused(server: carla_bridge.Server) -> None:
             pytest.fail("200 MiB were taken")
     with Caller(server) as good:
         assert good.value("version") == "0.9.16"
+
+
+def test_lists_without_an_end_are_refused(server: carla_bridge.Server) -> None:
+    """Small lists take many times their bytes in memory, so they are not collected for ever."""
+    with Caller(server) as bad:
+        bad.socket.sendall(b"\x94\x00\x01\xabapply_batch\x92\x91\xc2\xdd\x00\x3f\xff\xff")
+        with contextlib.suppress(OSError):
+            for _ in range(70):
+                bad.socket.sendall((b"\xdc\xff\xff" + b"\xc0" * 0xFFFF) * 16)
+        assert hung_up(bad.socket)
+    with Caller(server) as good:
+        assert good.value("version") == "0.9.16"
+
+
+def test_a_batch_without_measure_is_refused(server: carla_bridge.Server) -> None:
+    with Caller(server) as caller:
+        assert caller.call("apply_batch", [0] * 60_000, False) == (None, [])
+        assert len(caller.call("apply_batch", [0] * 1000, False)[1]) == 1000
+
+
+def test_clients_that_dawdle_keep_nobody_waiting(server: carla_bridge.Server) -> None:
+    with Caller(server) as good:
+        slow = [Caller(server) for _ in range(40)]
+        request = msgpack.packb([0, 1, "get_episode_settings", [[False]]])
+        for byte in request[:-1]:
+            for each in slow:
+                each.socket.sendall(bytes([byte]))
+            assert good.value("version") == "0.9.16"
+        for each in slow:
+            each.socket.sendall(request[-1:])
+            assert next(iter(_answers(each)))[2] is None
+            each.socket.close()
+
+
+def _answers(caller: Caller) -> Iterator[Any]:
+    while True:
+        caller._unpacker.feed(caller.socket.recv(2**16))
+        yield from caller._unpacker
+
+
+def test_a_client_that_does_not_read_its_answers_gets_no_more_of_them(server: carla_bridge.Server) -> None:
+    """Thousands of long answers wait as calls, not as bytes."""
+    calls = 4000
+    before = sample_process(server.pid).memory_mib
+    with Caller(server) as lazy, Caller(server) as good:
+        lazy.socket.sendall(b"".join(msgpack.packb([0, n, "get_actor_definitions", [[False]]]) for n in range(calls)))
+        for _ in range(20):
+            assert good.value("version") == "0.9.16"
+            time.sleep(0.01)
+        assert sample_process(server.pid).memory_mib < before + 60.0
+        answers = _answers(lazy)
+        for number in range(30):
+            assert next(answers)[1] == number
+
+
+def test_a_traffic_manager_is_forgotten_with_its_client(server: carla_bridge.Server) -> None:
+    with Caller(server) as good:
+        with Caller(server) as dying:
+            assert dying.value("add_traffic_manager_running", ["127.0.0.1", 8000]) is True
+            assert good.value("is_traffic_manager_running", 8000) is True
+            assert good.value("get_traffic_manager_running", 8000) == ["127.0.0.1", 8000]
+        for _ in range(100):
+            if not good.value("is_traffic_manager_running", 8000):
+                break
+            time.sleep(0.02)
+        assert good.value("add_traffic_manager_running", ["127.0.0.1", 8000]) is True
+        good.call("destroy_traffic_manager", 8000)
+
+
+def test_many_wild_frames(tmp_path: Path) -> None:
+    with carla_bridge.serve(loop_map(), port=0, recordings=tmp_path) as own:
+        found = fuzz(own, 3000, seed=7)
+        assert found.sound(), found
+        assert found.answers["done"] > 50
+        assert found.answers["refused"] > 50
+
+
+def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    source = tmp_path / "loop.xodr"
+    source.write_bytes(loop_map())
+    text = (
+        "import sys, carla_bridge; s = carla_bridge.serve(sys.argv[1], 0); print(s.pid, flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", text, str(source)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        starter.kill()
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("the server was left behind")

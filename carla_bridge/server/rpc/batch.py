@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 rpc = RpcGroup()
 
 SPAWN = 0
+MAX_COMMANDS = 50_000
 
 
 def _ticks(arguments: list[Any]) -> bool:
@@ -32,6 +33,9 @@ def _ticks(arguments: list[Any]) -> bool:
 @rpc.raw("apply_batch", ticks=_ticks)
 def apply_batch(host: Host, commands: list[Any], do_tick: bool = False) -> list[Any]:
     """Run commands one after another; each succeeds or fails for itself."""
+    if len(commands) > MAX_COMMANDS:
+        log.warning("A batch of %d commands was refused; %d is the most.", len(commands), MAX_COMMANDS)
+        raise RpcError(f"a batch of {len(commands)} commands is too long; {MAX_COMMANDS} is the most")
     answers = [_run(host, command, 0) for command in commands]
     if do_tick and host.settings.synchronous:
         host.tick()
