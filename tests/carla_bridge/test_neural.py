@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from avrec.rendering import render
 from avrec.scene import Scene
 from carla_bridge.neural import SceneRenderer
 from carla_bridge.neural.looks import _mirrored
+from carla_bridge.neural.rays import read_along
 from carla_bridge.sensors.rendering import CameraRequest, WorldView
 from carla_bridge.server.blueprints import catalogue, spec_of
 from carla_bridge.world import World, read_road_map
-from carla_bridge.world.pose import Pose
+from carla_bridge.world.pose import Pose, rows
 from carla_bridge.world.walls import NOBODY, WallBumper, walls_of_mesh
 from tests.carla_bridge.support import loop_map
 from tests.rendering.scenes import START_US, straight_path, tiny_scene
@@ -104,6 +106,68 @@ def test_flow_of_a_turning_camera(scene: Scene, world: World) -> None:
     # The camera turned left by 0.02 rad: everything moves right by about 40 px * 0.02 of 48.
     assert flow[16, 24, 0] == pytest.approx(2 * 40 * 0.02 / 48, rel=0.05)
     assert abs(flow[16, 24, 1]) < 0.002
+
+
+def test_rays_of_a_sensor_meet_the_gaussians(scene: Scene, world: World) -> None:
+    """Without a mesh: the same distances as the depth picture, whichever way the sensor is turned."""
+    assert scene.mesh is None
+    drawn = SceneRenderer(scene)
+    depth = drawn.camera(view(world), request("depth")).astype(int)
+    metres = (depth[..., 2] + depth[..., 1] * 256 + depth[..., 0] * 65536) / (2**24 - 1) * 1000
+    focal = 24 / np.tan(np.radians(request("depth").fov_deg / 2))
+    v, u = np.mgrid[10:22:3, 18:30:3]
+    ahead = np.stack([np.ones_like(u, float), (24 - u - 0.5) / focal, (16 - v - 0.5) / focal], axis=-1).reshape(-1, 3)
+    length = np.linalg.norm(ahead, axis=1)
+    pose = Pose(SPOT.x, SPOT.y, SPOT.z, 0.1, -0.2, 2.0)  # the rays are turned back into its axes
+    ways = ahead / length[:, None] @ np.array(rows(pose))
+    found, label, owner, normal = drawn.cast(view(world), pose, ways, 100.0, frozenset())
+    wanted = metres[v, u].reshape(-1) * length
+    far = wanted >= 100.0
+    assert (~far).sum() >= 8
+    np.testing.assert_allclose(found[~far], wanted[~far], rtol=0.03)
+    np.testing.assert_allclose(np.linalg.norm(normal[~far], axis=1), 1.0, atol=1e-5)
+    assert not owner.any()
+    assert (label[np.isinf(found)] == 11).all()
+    near = drawn.cast(view(world), pose, ways, float(wanted.min()) - 1.0, frozenset())
+    assert np.isinf(near[0]).all()
+
+
+def test_rays_meet_actors_before_the_scene(scene: Scene, world: World) -> None:
+    truck = put(world, "static.prop.container", Pose(9.0, 0.0, 0.0))
+    distance, label, owner, normal = SceneRenderer(scene).cast(
+        view(world), SPOT, np.array([[1.0, 0.0, 0.0]]), 100.0, frozenset()
+    )
+    assert distance[0] == pytest.approx(8.0 - 3.0, abs=0.01)
+    assert (int(owner[0]), int(label[0])) == (truck.id, 20)
+    assert normal[0] == pytest.approx((-1.0, 0.0, 0.0), abs=1e-6)
+
+
+def test_rays_are_read_between_pixels_but_not_across_edges() -> None:
+    """A plane 5 m ahead that ends at y = 1 m, and another at 20 m behind it: the distances are exact on both."""
+
+    def draw(shot: Any) -> Any:
+        local, _ = shot.camera.pixel_rays()
+        along = local @ shot.rotation[0].T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            near, far = 5.0 / along[..., 0], 20.0 / along[..., 0]
+            depth = np.where(near * along[..., 1] < 1.0, near, far)
+        depth[along[..., 0] <= 0.0] = np.nan
+        normal = np.broadcast_to([-1.0, 0.0, 0.0], (*depth.shape, 3))
+        return SimpleNamespace(median_depth=depth, depth=depth, normal=normal)
+
+    random = np.random.default_rng(0)
+    ways = random.normal(size=(400, 3))
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    found, normal = read_along(draw, np.zeros(3), np.eye(3), ways)
+    forward = ways[:, 0] > 0.2
+    assert np.isinf(found[ways[:, 0] < -0.2]).all()
+    near = 5.0 / ways[forward, 0]
+    edge = np.abs(near * ways[forward, 1] - 1.0) < 0.1 * near
+    wanted = np.where(near * ways[forward, 1] < 1.0, near, 4 * near)
+    np.testing.assert_allclose(found[forward][~edge], wanted[~edge], rtol=2e-3)
+    ratio = found[forward][edge] / near[edge]
+    assert (np.isclose(ratio, 1.0, rtol=0.02) | np.isclose(ratio, 4.0, rtol=0.02)).all()
+    assert (normal[forward][:, 0] == -1.0).all()
 
 
 def test_a_mirrored_cloud_is_symmetric(scene: Scene) -> None:
