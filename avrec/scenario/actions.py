@@ -136,7 +136,8 @@ class PaceEgo:
 
     def step(self, speed_mps: float, dt: float, now: Situation) -> tuple[float, float]:
         """See `SpeedPlan`."""
-        wanted = max(now.ego_speed_mps - self.PER_S * (gap_ahead(now.ego, now.actor) - self.gap_m), 0.0)
+        gap = gap_ahead(now.ego, now.actor) + speed_mps * dt  # the ego is there already, the actor is yet to move
+        wanted = max(now.ego_speed_mps - self.PER_S * (gap - self.gap_m), 0.0)
         return advanced(speed_mps, wanted, self.accel_mps2 if wanted > speed_mps else self.decel_mps2, dt)
 
     def done(self, speed_mps: float) -> bool:
@@ -223,7 +224,7 @@ class WalkAcross:
     def begin(self, actor: Mover, now: Situation, stage: Stage) -> None:
         """See the class."""
         left = now.ego.axes[1]
-        here = actor.pose[:2, 3]
+        here = actor.pose[:2, 3] + _corner(actor)
         aside = float(left @ (here - (now.ego.x, now.ego.y)))
         way = -left if aside > 0 else left
         _walk(actor, (here + way * (abs(aside) + now.ego.width_m / 2 + self.beyond_m))[None])
@@ -237,14 +238,19 @@ class Appear:
         """See the class; the director keeps the actor away until then."""
 
 
+def _corner(actor: Mover) -> Float64:
+    """How far ahead a person who walks begins to turn, [2]."""
+    return np.array([np.cos(actor.yaw), np.sin(actor.yaw)]) * (CORNER_M if actor.speed_mps > 0.2 else 0.0)
+
+
 def _walk(actor: Mover, points: Float64) -> None:
     """A person goes along points; who is walking turns in a small curve."""
     here = actor.pose[:2, 3]
+    tip = here + _corner(actor)
     corner = []
-    if actor.speed_mps > 0.2:
-        ahead = np.array([np.cos(actor.yaw), np.sin(actor.yaw)]) * CORNER_M
-        there = here + ahead + (points[0] - here) / np.linalg.norm(points[0] - here) * CORNER_M
-        for share in np.linspace(0.1, 1.0, 10):
-            corner.append((1 - share) ** 2 * here + 2 * share * (1 - share) * (here + ahead) + share**2 * there)
+    if (tip != here).any():
+        there = tip + (points[0] - tip) / max(float(np.linalg.norm(points[0] - tip)), 1e-9) * CORNER_M
+        for share in np.linspace(0.1, 1.0, 10):  # a parabola (a quadratic Bezier curve) round the tip
+            corner.append((1 - share) ** 2 * here + 2 * share * (1 - share) * tip + share**2 * there)
     line = guide_of(np.stack([here, *corner, *points]), 0.1)
     actor.go(line, until_m=line.length_m, stop_m=line.length_m)

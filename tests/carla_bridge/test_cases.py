@@ -6,14 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 import scenarios
-from avrec.errors import AvrecError
-from avrec.scenario import Appear, ElapsedTime, Scenario, SpeedTo, replay
+from avrec.scenario import Scenario, replay
 from carla_bridge.replay import Collision, ReplaySession
-from carla_bridge.replay.player import Driver
 from tests.carla_bridge.drivers import Blind, Careful
 from tests.scenarios.street import START_US, street_scene
 
