@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from carla_bridge.world.actor import ActorSpec
 from carla_bridge.world.ground import Ground
 from carla_bridge.world.motion import Float64
 
-__all__ = ["slide"]
+__all__ = ["mass_of_thing", "slide"]
 
 FRICTION = 0.6
 SPIN_STOP_S = 0.5
@@ -38,3 +39,9 @@ def slide(motion: Float64, row: int, raised_m: float, ground: Ground, gravity: f
         turn *= float(np.exp(-dt / SPIN_STOP_S)) if left > 0.0 else 0.0
     yaw -= 2 * np.pi * round(yaw / (2 * np.pi))
     motion[row, [0, 1, 2, 5, 6, 7, 8, 11]] = x, y, z, yaw, vx, vy, vz, turn
+
+
+def mass_of_thing(spec: ActorSpec) -> float:
+    """Of a box of 100 kg per cubic metre, in kg: cones and bins are hollow."""
+    x, y, z = spec.half
+    return min(max(800.0 * x * y * z, 0.5), 500.0)

@@ -6,17 +6,18 @@ Same actors, same calls in the same order, same steps: same bits. Time only pass
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, hypot, inf
+from math import ceil, inf
 
 import numpy as np
 
 from carla_bridge.world.ackermann import AckermannController
 from carla_bridge.world.actor import Actor, ActorError, ActorSpec, Kind, SpawnError
-from carla_bridge.world.bumping import Bumper, Collision, overlaps, yaw_inertia
+from carla_bridge.world.bumping import Bumper, Collision, overlaps
 from carla_bridge.world.drawings import Drawings
 from carla_bridge.world.fleet import Fleet
+from carla_bridge.world.forces import hurt, kick
 from carla_bridge.world.friction import FrictionArea, friction_areas, set_friction
-from carla_bridge.world.loose import slide
+from carla_bridge.world.loose import mass_of_thing, slide
 from carla_bridge.world.motion import COLUMNS, POSE, SPIN, VELOCITY, Float64
 from carla_bridge.world.physics import VehicleControl, VehiclePhysics
 from carla_bridge.world.pose import ORIGIN, Pose, Vector, compose
@@ -32,8 +33,6 @@ __all__ = ["World"]
 
 GRAVITY_MPS2 = 9.81
 MAX_ACTORS = 10_000
-DEADLY_MPS = 3.0
-"""Sudden change of speed that people do not survive, unless they are invincible."""
 LONGEST_STEP_S = 0.025
 """Vehicles are stepped at least this finely, whatever the world's step."""
 
@@ -56,6 +55,7 @@ class World:
         next_id: of the next actor.
         sight: how far one sees, for attachments on spring arms.
         drawings: debug shapes.
+        pushes: forces and torques on loose things in the next step.
     """
 
     def __init__(self, road_map: RoadMap, first_id: int = 1) -> None:
@@ -78,7 +78,7 @@ class World:
         self._wall_bumper: WallBumper | None = None
         self._attached: list[Actor] = []
         self._loose: list[Actor] = []
-        self._pushes: list[tuple[Actor, Vector, float]] = []
+        self.pushes: list[tuple[Actor, Vector, float]] = []
         self.sight: Sight = _clear
         self.drawings = Drawings()
         self._areas: tuple[FrictionArea, ...] = ()
@@ -139,7 +139,7 @@ class World:
             for other in self._rows:
                 if other.slot == moved and moved != actor.slot:
                     other.slot = actor.slot
-        self._pushes = [push for push in self._pushes if push[0] is not actor]
+        self.pushes = [push for push in self.pushes if push[0] is not actor]
         self.gaits.pop(actor_id, None)
         self.postures.pop(actor_id, None)
         self.ackermann.pop(actor_id, None)
@@ -203,25 +203,6 @@ class World:
         actor.mass_kg = max(physics.mass_kg, 1.0)
         self._bumper = self._wall_bumper = None
 
-    def kick(self, actor: Actor, impulse: Vector, turn: float = 0.0) -> None:
-        """Change the motion of a vehicle or a loose thing at once: N s in the world, and N m s about the vertical."""
-        x, y, z = impulse
-        self.motion[actor.row, VELOCITY] += np.array([x, y, z]) / actor.mass_kg
-        self.motion[actor.row, 11] += turn / max(yaw_inertia(actor.spec, actor.mass_kg), 1e-6)
-        if z > 0.0 and actor.slot >= 0:
-            self.fleet.grip[actor.slot] = 0.0  # thrown up, it no longer sticks to the road
-
-    def push(self, actor: Actor, force: Vector, torque: float = 0.0) -> None:
-        """Push a vehicle or a loose thing during the next step: N in the world, and N m about the vertical."""
-        slot = actor.slot
-        if slot < 0:
-            self._pushes.append((actor, force, torque))
-            return
-        self.fleet.push[:, slot] += (*force, torque)
-        self.fleet.pushed = True
-        if self.fleet.push[2, slot] > self.gravity * actor.mass_kg:
-            self.fleet.grip[slot] = 0.0
-
     def set_collides(self, actor: Actor, collides: bool) -> None:
         """Whether others bump into it."""
         actor.collides = collides
@@ -236,7 +217,7 @@ class World:
         """Whether the simulation moves it, or only calls do. Things stand fast until they are set loose."""
         actor.physics_on = on
         if actor.kind is Kind.PROP:
-            actor.mass_kg = _mass_of_thing(actor.spec) if on else 0.0
+            actor.mass_kg = mass_of_thing(actor.spec) if on else 0.0
             self._loose = [each for each in self._rows if each.kind is Kind.PROP and each.mass_kg > 0.0]
         if actor.slot >= 0:
             self.fleet.p["moving"][actor.slot] = float(on)
@@ -249,7 +230,9 @@ class World:
             self.fleet.p["weight"][actor.slot] = float(on)
 
     def control(self, actor: Actor, control: VehicleControl) -> None:
-        """Pedals and wheel of a vehicle, until the next call."""
+        """Pedals and wheel of a vehicle, until the next call; a dead one does not heed them."""
+        if actor.dead:
+            return
         self.ackermann.pop(actor.id, None)
         self.fleet.set_control(actor.slot, control)
 
@@ -273,15 +256,15 @@ class World:
                 walk(self.motion, actor.row, gait, actor.spec.half[2], self.road_map.ground, gravity, dt)
         if self._bumper is None:
             self._bumper = Bumper(self.actors)
-        for actor, (x, y, z), torque in self._pushes:
-            self.kick(actor, (x * dt, y * dt, z * dt), torque * dt)
-        self._pushes.clear()
+        for actor, (x, y, z), torque in self.pushes:
+            kick(self, actor, (x * dt, y * dt, z * dt), torque * dt)
+        self.pushes.clear()
         for actor in self._loose:
             raised = actor.spec.half[2] - actor.spec.box_center[2]
             slide(self.motion, actor.row, raised, self.road_map.ground, self.gravity * actor.gravity, dt)
         self.collisions = self._bumper.resolve(self.motion)
         for hit in self.collisions:
-            self._hurt(hit)
+            hurt(self.actors[hit.actor], hit.impulse)
         if self.road_map.walls is not None:
             if self._wall_bumper is None:
                 self._wall_bumper = WallBumper(self.road_map.walls, self.actors)
@@ -293,12 +276,6 @@ class World:
         self.frame += 1
         self.time_s += dt
         self.drawings.expire(self.time_s, self.frame)
-
-    def _hurt(self, hit: Collision) -> None:
-        """People who are not invincible do not survive being run into."""
-        actor = self.actors[hit.actor]
-        if actor.kind is Kind.WALKER and not actor.dead and hypot(*hit.impulse) > DEADLY_MPS * actor.mass_kg:
-            actor.dead = actor.spec.attributes.get("is_invincible", "true").lower() in ("false", "0")
 
     def _steer(self, actor: Actor, controller: AckermannController, dt: float) -> None:
         vx, vy, _ = self.velocity(actor)
@@ -343,9 +320,3 @@ class World:
 def _clear(start: Vector, end: Vector, ignored: frozenset[int]) -> float:
     """Nothing is in the way."""
     return inf
-
-
-def _mass_of_thing(spec: ActorSpec) -> float:
-    """Of a box of 100 kg per cubic metre: cones and bins are hollow."""
-    x, y, z = spec.half
-    return min(max(800.0 * x * y * z, 0.5), 500.0)

@@ -15,6 +15,7 @@ from carla_bridge.world.actor import Actor
 from carla_bridge.world.bumping import Bumper
 from carla_bridge.world.contacts import Box, contact_between, impulse_between
 from carla_bridge.world.fleet import Fleet
+from carla_bridge.world.forces import kick
 from carla_bridge.world.physics import VehicleControl, VehiclePhysics
 from carla_bridge.world.pose import Pose
 from tests.carla_bridge.support import loop_map
@@ -147,7 +148,7 @@ def test_cars_stand_on_slopes_with_the_hand_brake_and_roll_without() -> None:
 
 def test_a_kick_upwards_lifts_and_gravity_brings_down(loop: RoadMap) -> None:
     world, car = a_car(loop)
-    world.kick(car, (0.0, 0.0, 3.0 * car.mass_kg))
+    kick(world, car, (0.0, 0.0, 3.0 * car.mass_kg))
     highest = 0.0
     for _ in range(30):
         world.step(0.01)

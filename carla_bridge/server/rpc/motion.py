@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from carla_bridge.server.rpc.registry import RpcGroup
 from carla_bridge.server.wire.values import Value, axial_in, pose_in, vector_in
 from carla_bridge.world.actor import Actor, Kind
+from carla_bridge.world.forces import kick, push
 from carla_bridge.world.motion import SPIN, VELOCITY
+from carla_bridge.world.physics import VehicleControl
 from carla_bridge.world.pose import Pose, Vector, compose
 
 if TYPE_CHECKING:
@@ -69,44 +71,44 @@ def disable_actor_constant_velocity(host: Host, actor_id: int) -> None:
 def add_actor_impulse(host: Host, actor_id: int, impulse: Value) -> None:
     """Change its velocity at once; N s."""
     if (actor := _movable(host, actor_id)) is not None:
-        host.world.kick(actor, vector_in(impulse))
+        kick(host.world, actor, vector_in(impulse))
 
 
 @rpc.nothing("add_actor_impulse_at_location")
 def add_actor_impulse_at_location(host: Host, actor_id: int, impulse: Value, location: Value) -> None:
     """Change its velocity and its turning at once."""
     if (actor := _movable(host, actor_id)) is not None:
-        push = vector_in(impulse)
-        host.world.kick(actor, push, _arm(host, actor, vector_in(location), push))
+        given = vector_in(impulse)
+        kick(host.world, actor, given, _arm(host, actor, vector_in(location), given))
 
 
 @rpc.nothing("add_actor_angular_impulse")
 def add_actor_angular_impulse(host: Host, actor_id: int, impulse: Value) -> None:
     """Change its turning at once; N m s."""
     if (actor := _movable(host, actor_id)) is not None:
-        host.world.kick(actor, (0.0, 0.0, 0.0), _upright(host, axial_in(impulse)))
+        kick(host.world, actor, (0.0, 0.0, 0.0), _upright(host, axial_in(impulse)))
 
 
 @rpc.nothing("add_actor_force")
 def add_actor_force(host: Host, actor_id: int, force: Value) -> None:
     """Push a vehicle during the next step; N."""
     if (actor := _movable(host, actor_id)) is not None:
-        host.world.push(actor, vector_in(force))
+        push(host.world, actor, vector_in(force))
 
 
 @rpc.nothing("add_actor_force_at_location")
 def add_actor_force_at_location(host: Host, actor_id: int, force: Value, location: Value) -> None:
     """Push a vehicle at a point during the next step."""
     if (actor := _movable(host, actor_id)) is not None:
-        push = vector_in(force)
-        host.world.push(actor, push, _arm(host, actor, vector_in(location), push))
+        given = vector_in(force)
+        push(host.world, actor, given, _arm(host, actor, vector_in(location), given))
 
 
 @rpc.nothing("add_actor_torque")
 def add_actor_torque(host: Host, actor_id: int, torque: Value) -> None:
     """Turn a vehicle during the next step; N m."""
     if (actor := _movable(host, actor_id)) is not None:
-        host.world.push(actor, (0.0, 0.0, 0.0), _upright(host, axial_in(torque)))
+        push(host.world, actor, (0.0, 0.0, 0.0), _upright(host, axial_in(torque)))
 
 
 @rpc.nothing("set_actor_simulate_physics")
@@ -130,9 +132,12 @@ def set_actor_enable_gravity(host: Host, actor_id: int, on: bool) -> None:
 @rpc.nothing("set_actor_dead")
 def set_actor_dead(host: Host, actor_id: int) -> None:
     """It no longer moves by itself."""
-    host.world.actor(actor_id).dead = True
-    if actor_id in host.world.gaits:
+    actor = host.world.actor(actor_id)
+    if actor.slot >= 0:
+        host.world.control(actor, VehicleControl())
+    elif actor_id in host.world.gaits:
         host.world.gaits[actor_id].speed = 0.0
+    actor.dead = True
 
 
 @rpc.nothing("set_actor_autopilot")

@@ -127,7 +127,7 @@ def set_wheel_steer_direction(host: Host, actor_id: int, wheel: int, angle: floa
     actor = host.world.vehicle(actor_id)
     _wheel(host, actor, wheel)
     actor.wheels_deg[int(wheel)] = numbers_in([angle], 1)[0]
-    host.warn_once("wheels", "Wheels are not drawn; the angle is told back while the vehicle's physics is off.")
+    host.warn_once("wheels", "Wheels are drawn straight; the angle is told back while the vehicle's physics is off.")
 
 
 @rpc.value("get_wheel_steer_angle")
@@ -159,16 +159,16 @@ def _wheel(host: Host, actor: Actor, number: int) -> Wheel:
 
 @rpc.nothing("set_wheel_pitch_angle")
 def set_wheel_pitch_angle(host: Host, actor_id: int, wheel: int, angle: float) -> None:
-    """Refused: wheels are not drawn, and nothing else would follow from it."""
+    """Refused: wheels are drawn as they stand, and nothing else would follow from it."""
     _wheel(host, host.world.vehicle(actor_id), wheel)
-    _refuse(host, "The pitch angle of wheels cannot be set: wheels are not drawn here.")
+    _refuse(host, "The pitch angle of wheels cannot be set: they are drawn as they stand.")
 
 
 @rpc.value("get_wheel_pitch_angle")
 def get_wheel_pitch_angle(host: Host, actor_id: int, wheel: int) -> float:
-    """Wheels are not drawn turning."""
+    """Refused: wheels are drawn as they stand."""
     _wheel(host, host.world.vehicle(actor_id), wheel)
-    raise RpcError("Wheels are not drawn here, so they have no pitch angle; telemetry tells how fast they turn.")
+    raise RpcError("Wheels have no pitch angle here: they are drawn as they stand. Telemetry tells how fast they turn.")
 
 
 @rpc.value("get_telemetry_data")
