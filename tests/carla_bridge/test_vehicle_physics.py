@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from carla_bridge.world.bumping import Bumper
 from carla_bridge.world.contacts import Box, contact_between, impulse_between
 from carla_bridge.world.fleet import Fleet
 from carla_bridge.world.forces import kick
-from carla_bridge.world.physics import VehicleControl, VehiclePhysics
+from carla_bridge.world.physics import VehicleControl, VehiclePhysics, Wheel
 from carla_bridge.world.pose import Pose
 from tests.carla_bridge.support import loop_map
 
@@ -223,3 +223,64 @@ def test_a_tyre_is_stiffest_at_its_highest_load() -> None:
     assert stiffness(1.0) == pytest.approx(20.0)
     assert stiffness(2.0) == pytest.approx(17.5)
     assert stiffness(3.0) == pytest.approx(20.0 * (1 - 1 / 3 + 1 / 27))
+
+
+SHEET = {
+    "torque_curve": ((0.0, 100.0), (6000.0, 120.0)), "max_rpm": 3000.0, "moi": 1.0, "damping_full_throttle": 0.4,
+    "damping_clutch_engaged": 2.0, "damping_clutch_disengaged": 3.0, "autobox": False, "gear_switch_s": 0.6,
+    "clutch_strength": 0.5, "final_ratio": 3.0, "mass_kg": 900.0, "drag_coefficient": 3.0,
+    "center_of_mass": (0.3, 0.0, 0.5), "steering_curve": ((0.0, 0.5), (120.0, 0.2)),
+}  # fmt: skip
+WHEEL = {
+    "radius_m": 0.45, "friction": 1.0, "damping_rate": 5.0, "max_steer_deg": 30.0, "max_brake_nm": 100.0,
+    "max_handbrake_nm": 50.0, "lat_stiffness": 8.0, "lat_max_load": 6.0,
+}  # fmt: skip
+IDLE_SHEET = {"sweep_wheels": False, "center_of_mass": (0.0, 0.3, 0.9)}
+IDLE_WHEEL = {"long_stiffness": 5.0}
+"""What docs/carla.md says has no effect."""
+
+
+def a_drive(loop: RoadMap, physics: VehiclePhysics) -> bytes:
+    """Launch, steer, roll in neutral, brake, and pull the hand brake in a bend: all motion and engine speeds."""
+    world, car = a_car(loop)
+    world.set_physics(car, physics)
+    told = []
+    for seconds, control in (
+        (2.5, VehicleControl(throttle=1.0, manual=False, gear=1)),
+        (0.5, VehicleControl(throttle=0.3, steer=0.2, gear=2)),
+        (0.5, VehicleControl(manual=True, gear=0)),
+        (0.5, VehicleControl(gear=1)),
+        (0.5, VehicleControl(brake=1.0)),
+        (0.5, VehicleControl(steer=0.6, hand_brake=True)),
+    ):
+        world.control(car, control)
+        for _ in range(round(seconds / STEP_S)):
+            world.step(STEP_S)
+            told += [world.motion[car.row].tobytes(), world.fleet.s["rpm"].tobytes()]
+    return b"".join(told)
+
+
+def with_wheels(physics: VehiclePhysics, **changes: float) -> VehiclePhysics:
+    """The front wheels stay the only ones that steer, the rear ones the only ones with a hand brake."""
+    wheels = []
+    for wheel in physics.wheels:
+        left_out = {name for name in ("max_steer_deg", "max_handbrake_nm") if getattr(wheel, name) == 0.0}
+        wheels.append(replace(wheel, **{name: value for name, value in changes.items() if name not in left_out}))
+    return replace(physics, wheels=tuple(wheels))
+
+
+def test_every_number_of_the_data_sheet_is_felt_or_said_not_to_be(loop: RoadMap) -> None:
+    usual = sheet(a_car(loop)[1])
+    drive = a_drive(loop, usual)
+    assert drive == a_drive(loop, usual)
+    felt = [replace(usual, **{name: value}) for name, value in SHEET.items()]  # type: ignore[arg-type]
+    felt += [with_wheels(usual, **{name: value}) for name, value in WHEEL.items()]
+    felt.append(replace(usual, gears=tuple(replace(gear, up_ratio=0.4) for gear in usual.gears)))
+    named = [*SHEET, *WHEEL, "gears"]
+    assert [name for name, each in zip(named, felt, strict=True) if a_drive(loop, each) == drive] == []
+    idle = [replace(usual, **{name: value}) for name, value in IDLE_SHEET.items()]  # type: ignore[arg-type]
+    idle += [with_wheels(usual, **{name: value}) for name, value in IDLE_WHEEL.items()]
+    assert all(a_drive(loop, each) == drive for each in idle)
+    known = {*SHEET, *IDLE_SHEET, "gears", "wheels"}
+    assert known == {each.name for each in fields(VehiclePhysics)}
+    assert {*WHEEL, *IDLE_WHEEL, "position"} == {each.name for each in fields(Wheel)}
