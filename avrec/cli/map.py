@@ -14,7 +14,7 @@ __all__ = ["check", "convert", "infer"]
 
 
 def infer(
-    drive: DrivePath, *, output: OutputPath, traffic: Literal["right", "left"] = "right", overwrite: Flag = False
+    drive: DrivePath, *, output: OutputPath, traffic: Literal["right", "left"] | None = None, overwrite: Flag = False
 ) -> None:
     """Make a map of a recording that has none, from the driven path, the ground and the paint seen in the images.
 
@@ -26,16 +26,20 @@ def infer(
     Args:
         drive: the recording.
         output: the OpenDRIVE file to write.
-        traffic: the side that traffic keeps to.
+        traffic: the side that traffic keeps to; the dataset's by default, else right.
         overwrite: replace a file that is there already.
     """
     from avrec.drive import Drive
     from avrec.maps import write_opendrive
     from avrec.maps.infer import infer_map
+    from avrec.reconstruction.ground_points import lidar_ground
 
     refuse_existing(output, overwrite=overwrite)
     with reporting() as progress:
-        graph = infer_map(Drive.open(drive), traffic=traffic, progress=progress)
+        recording = Drive.open(drive)
+        ground = lidar_ground(recording)
+        height_at = None if ground is None else ground.height_at
+        graph = infer_map(recording, height_at, traffic=traffic or recording.traffic or "right", progress=progress)
         write_opendrive(graph, output)
     _summary(graph, str(output))
 

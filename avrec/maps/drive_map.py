@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,8 @@ def drive_map(drive: Drive) -> LaneGraph | None:
 
     A street's ``map.json`` is in the recording's coordinates. Maps with a place on Earth are re-projected to the
     drive's anchor; those without, and all where the drive has no anchor, are taken to be in the recording's
-    coordinates. Where heights count from elsewhere (the ellipsoid, a city's own zero), the road is moved below the
+    coordinates. A map's own anchor then says where the drive's world is; a projection that has no anchor (UTM, say) is
+    kept where the world's coordinates are the recording's. Where heights count from elsewhere (the ellipsoid, a city's own zero), the road is moved below the
     path that was driven on it, and a note says so.
 
     Raises:
@@ -90,9 +92,24 @@ def drive_map(drive: Drive) -> LaneGraph | None:
     else:
         graph = read_opendrive(path)
         project = None if drive.anchor is None else _to_local(graph, drive.anchor)
+        place = _place(graph, drive)
         graph = move_lanes(graph, project or recorded, 0.0 if project is None else _turn(graph, project))
-        graph = graph.with_changes(geo_reference="")
+        graph = graph.with_changes(anchor=place.anchor, geo_reference=place.geo_reference, notes=place.notes)
+        return _below_path(graph, drive)
     return _below_path(graph.with_changes(anchor=drive.anchor), drive)
+
+
+def _place(graph: LaneGraph, drive: Drive) -> LaneGraph:
+    """The graph with anchor and projection of the drive's world: the drive's, else its own."""
+    if drive.anchor is not None:
+        return graph.with_changes(anchor=drive.anchor, geo_reference="")
+    if not any(drive.origin_m):
+        return graph
+    if graph.anchor is not None:
+        latitude, longitude, altitude = geodetic_from_local(graph.anchor, np.asarray(drive.origin_m, np.float64))
+        return graph.with_changes(anchor=Anchor(float(latitude), float(longitude), float(altitude)))
+    note = "the map's place on Earth was left out, since the world's origin was moved away from the map's"
+    return graph.with_changes(geo_reference="", notes=(*graph.notes, *([note] if graph.geo_reference else [])))
 
 
 def _to_local(graph: LaneGraph, anchor: Anchor) -> Callable[[Float64], Float64] | None:
@@ -143,7 +160,11 @@ def _below_path(graph: LaneGraph, drive: Drive) -> LaneGraph:
     if abs(above) < _LEVEL_M:
         return graph
     note = f"the map's heights were moved by {above:.2f} m, so that the road lies below the driven path"
-    return move_lanes(graph, lambda line: line + np.array([0.0, 0.0, above])).with_changes(notes=(*graph.notes, note))
+    anchor = graph.anchor
+    if drive.anchor is None and anchor is not None:
+        anchor = replace(anchor, altitude_m=anchor.altitude_m - above)
+    moved = move_lanes(graph, lambda line: line + np.array([0.0, 0.0, above]))
+    return moved.with_changes(anchor=anchor, notes=(*graph.notes, note))
 
 
 def _is_street_map(path: Path) -> bool:

@@ -86,6 +86,44 @@ def test_an_opendrive_map_without_a_place_is_in_the_recording_s_coordinates(driv
     assert apart(open_map(path), read_opendrive(path)) == 0.0
 
 
+@pytest.mark.parametrize("origin_m", [(0.0, 0.0, 0.0), (3000.0, -5000.0, 40.0)])
+def test_without_gps_the_map_says_where_the_world_is(
+    drive: Drive, tmp_path: Path, origin_m: tuple[float, float, float]
+) -> None:
+    """The map lies 250 m above the drive; its places on Earth stay where they are when the world's origin moves."""
+    graph = drive_map(drive)
+    assert graph is not None
+    path = tmp_path / "map.xodr"
+    theirs = Anchor(48.0, 11.0, 0.0)
+    raised = move_lanes(graph, lambda points: points + np.array([*origin_m[:2], origin_m[2] + 250.0]))
+    write_opendrive(raised.with_changes(anchor=theirs), path)
+    found = drive_map(replace(drive, anchor=None, map_path=path, origin_m=origin_m))
+    assert found is not None
+    assert found.anchor is not None
+    assert apart(graph, found) < 0.02
+    lane = next(iter(graph.lanes))
+    expected = geodetic_from_local(theirs, raised.lanes[lane].center[0])
+    place = geodetic_from_local(found.anchor, found.lanes[lane].center[0])
+    assert np.abs(np.array(place[:2]) - expected[:2]).max() * 111_000 < 0.05
+    assert place[2] == pytest.approx(expected[2], abs=0.02)
+
+
+@pytest.mark.parametrize(("origin_m", "kept"), [((0.0, 0.0, 0.0), True), ((5.0, 0.0, 0.0), False)])
+def test_a_projection_without_an_anchor_is_kept_while_it_holds(
+    drive: Drive, tmp_path: Path, origin_m: tuple[float, float, float], kept: bool
+) -> None:
+    graph = drive_map(drive)
+    assert graph is not None
+    utm = "+proj=utm +zone=32 +datum=WGS84 +units=m +no_defs"
+    path = tmp_path / "map.xodr"
+    write_opendrive(graph.with_changes(anchor=None, geo_reference=utm), path)
+    found = drive_map(replace(drive, anchor=None, map_path=path, origin_m=origin_m))
+    assert found is not None
+    assert found.anchor is None
+    assert found.geo_reference == (utm if kept else "")
+    assert any("left out" in note for note in found.notes) is not kept
+
+
 def test_things_that_are_no_map(tmp_path: Path, tiny_street: Path) -> None:
     with pytest.raises(DataError, match="nothing at"):
         open_map(tmp_path / "none.xodr")

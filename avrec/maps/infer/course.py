@@ -76,10 +76,6 @@ class Course:
         outside = ((nearest == 0) & (along < 0)) | ((nearest == len(self.xyz) - 1) & (along > 0))
         return nearest * STEP_M + np.where(outside, along, turned), across
 
-    def heading_at(self, s: Float64) -> Float64:
-        """Direction at stations, radians."""
-        return np.asarray(np.interp(s, self.stations, self.headings))
-
 
 def courses_of(poses: Float64, *, ahead_m: float, behind_m: float) -> Sequence[Course]:
     """Courses along a path, at least one.
