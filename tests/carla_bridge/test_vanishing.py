@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import carla_bridge
+from bench.carla_soak import fresh_worlds, sample_process, soak
+from tests.carla_bridge.support import loop_map
 
 pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
 
@@ -53,3 +56,23 @@ def test_clients_that_are_killed_leave_a_working_world(server: carla_bridge.Serv
     assert len(world.get_actors().filter("vehicle.*")) == DEATHS
     fresh = client.reload_world()
     assert not fresh.get_actors().filter("vehicle.*")
+
+
+def test_a_short_soak(tmp_path: Path) -> None:
+    """Clients of several kinds that die; the bench does it for half an hour."""
+    with carla_bridge.serve(loop_map(), port=0, recordings=tmp_path) as own:
+        fresh_worlds(own, 5)
+        before = sample_process(own.pid)
+        found = soak(own, 0.3, seed=4)
+        assert found.alive
+        assert found.slowest_s < 10.0
+        assert found.deaths.total() >= 3
+        assert fresh_worlds(own, 60) < 10.0
+        for _ in range(100):  # connections that were just closed
+            after = sample_process(own.pid)
+            if after.files <= found.samples[0].files:
+                break
+            time.sleep(0.05)
+        assert after.files <= found.samples[0].files
+        assert after.threads <= before.threads + 4  # what draws pictures may keep some
+        assert after.memory_mib < before.memory_mib + 60.0
