@@ -186,6 +186,40 @@ def test_signs_are_actors(client: Any) -> None:
         client.generate_opendrive_world(loop_map().decode())
 
 
+def test_lights_of_a_controller_share_their_times(client: Any) -> None:
+    together = (
+        loop_map()
+        .decode()
+        .replace(
+            '<control signalId="50" type="0"/>', '<control signalId="50" type="0"/><control signalId="51" type="0"/>'
+        )
+    )
+    world = client.generate_opendrive_world(together)
+    try:
+        synchronous(world)
+        run(world, 2)
+        first, second = (world.get_traffic_light_from_opendrive_id(name) for name in ("50", "51"))
+        second.set_green_time(0.5)
+        second.set_yellow_time(0.25)
+        second.set_red_time(0.25)
+        second.set_red_time(-1.0)  # refused
+        world.reset_all_traffic_lights()
+        run(world, 1)
+        assert first.get_green_time() == pytest.approx(0.5)
+        assert second.get_red_time() == pytest.approx(0.25)
+        seen = []
+        for _ in range(60):
+            world.tick()
+            assert first.get_state() == second.get_state()
+            seen.append(first.get_state())
+        state = carla.TrafficLightState
+        share = [seen.count(each) for each in (state.Green, state.Yellow, state.Red)]
+        assert share == pytest.approx([30, 15, 15], abs=2)
+        assert first.get_pole_index() == second.get_pole_index() == 0
+    finally:
+        client.generate_opendrive_world(loop_map().decode())
+
+
 def test_what_cannot_be_done_is_said(world: Any) -> None:
     texture = carla.TextureColor(2, 2)
     with pytest.raises(RuntimeError, match="Textures cannot be changed"):
@@ -382,6 +416,19 @@ def test_ackermann_limits_are_kept(world: Any, car: Any) -> None:
     car.apply_control(carla.VehicleControl(brake=1.0))  # a plain control takes over
     run(world, 40)
     assert car.get_velocity().length() == 0.0
+
+
+def test_a_car_sent_upwards_flies_a_parabola(world: Any, car: Any) -> None:
+    car.set_target_velocity(carla.Vector3D(5, 0, 1.5))
+    heights = []
+    for _ in range(10):
+        world.tick()
+        heights.append(car.get_location().z)
+    assert max(heights) == pytest.approx(1.5**2 / (2 * 9.81), abs=0.05)
+    assert heights[-1] == pytest.approx(0.0, abs=1e-3)
+    car.set_target_velocity(carla.Vector3D(5, 0, 0.3))  # what a slope may ask for
+    world.tick()
+    assert car.get_location().z == pytest.approx(0.0, abs=1e-3)
 
 
 def test_gears_by_hand(world: Any, car: Any) -> None:

@@ -34,19 +34,36 @@ def set_traffic_light_state(host: Host, actor_id: int, state: int) -> None:
 @rpc.nothing("set_traffic_light_green_time")
 def set_traffic_light_green_time(host: Host, actor_id: int, seconds: float) -> None:
     """Seconds of green."""
-    _light(host, actor_id).green_s = numbers_in([seconds], 1)[0]
+    for light in _switched_together(host, actor_id):
+        light.green_s = _duration(seconds)
 
 
 @rpc.nothing("set_traffic_light_yellow_time")
 def set_traffic_light_yellow_time(host: Host, actor_id: int, seconds: float) -> None:
     """Seconds of yellow."""
-    _light(host, actor_id).yellow_s = numbers_in([seconds], 1)[0]
+    for light in _switched_together(host, actor_id):
+        light.yellow_s = _duration(seconds)
 
 
 @rpc.nothing("set_traffic_light_red_time")
 def set_traffic_light_red_time(host: Host, actor_id: int, seconds: float) -> None:
     """Seconds of red before the next controller's green."""
-    _light(host, actor_id).red_s = numbers_in([seconds], 1)[0]
+    for light in _switched_together(host, actor_id):
+        light.red_s = _duration(seconds)
+
+
+def _switched_together(host: Host, actor_id: int) -> list[TrafficLight]:
+    """The lights of one controller: times are the controller's."""
+    chosen = _light(host, actor_id)
+    lights = host.world.signals.lights
+    return [light for light in lights if (light.group, light.pole) == (chosen.group, chosen.pole)]
+
+
+def _duration(seconds: float) -> float:
+    found = numbers_in([seconds], 1)[0]
+    if found < 0.0:
+        raise RpcError(f"a traffic light cannot show a colour for {found:g} s; give 0 or more")
+    return found
 
 
 @rpc.nothing("freeze_traffic_light")

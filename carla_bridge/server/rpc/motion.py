@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from carla_bridge.server.rpc.registry import RpcGroup
 from carla_bridge.server.wire.values import Value, axial_in, pose_in, vector_in
-from carla_bridge.world.actor import Actor, Kind
+from carla_bridge.world.actor import SOLID, Actor, Kind
 from carla_bridge.world.forces import kick, push
 from carla_bridge.world.motion import SPIN, VELOCITY
 from carla_bridge.world.physics import VehicleControl
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["rpc"]
 
 rpc = RpcGroup()
+
+LEAP_MPS = 0.5
+"""A vehicle that is sent up faster than this, beside the slope it drives on, leaves the road."""
 
 
 @rpc.nothing("set_actor_location")
@@ -40,7 +43,12 @@ def set_actor_transform(host: Host, actor_id: int, transform: Value) -> None:
 def set_actor_target_velocity(host: Host, actor_id: int, velocity: Value) -> None:
     """Give it a velocity, m/s in the world."""
     if (actor := _movable(host, actor_id)) is not None:
-        host.world.motion[actor.row, VELOCITY] = vector_in(velocity)
+        x, y, z = vector_in(velocity)
+        host.world.motion[actor.row, VELOCITY] = x, y, z
+        if actor.slot >= 0:
+            along, across = host.world.fleet.slope[:, actor.slot]
+            if z > along * x + across * y + LEAP_MPS:
+                host.world.fleet.grip[actor.slot] = 0.0
 
 
 @rpc.nothing("set_actor_target_angular_velocity")
@@ -114,19 +122,19 @@ def add_actor_torque(host: Host, actor_id: int, torque: Value) -> None:
 @rpc.nothing("set_actor_simulate_physics")
 def set_actor_simulate_physics(host: Host, actor_id: int, on: bool) -> None:
     """Whether the simulation moves it."""
-    host.world.set_physics_on(host.world.actor(actor_id), bool(on))
+    host.world.set_physics_on(_body(host, actor_id), bool(on))
 
 
 @rpc.nothing("set_actor_collisions")
 def set_actor_collisions(host: Host, actor_id: int, on: bool) -> None:
     """Whether others bump into it."""
-    host.world.set_collides(host.world.actor(actor_id), bool(on))
+    host.world.set_collides(_body(host, actor_id), bool(on))
 
 
 @rpc.nothing("set_actor_enable_gravity")
 def set_actor_enable_gravity(host: Host, actor_id: int, on: bool) -> None:
     """Whether it falls."""
-    host.world.set_gravity(host.world.actor(actor_id), bool(on))
+    host.world.set_gravity(_body(host, actor_id), bool(on))
 
 
 @rpc.nothing("set_actor_dead")
@@ -143,6 +151,17 @@ def set_actor_dead(host: Host, actor_id: int) -> None:
 @rpc.nothing("set_actor_autopilot")
 def set_actor_autopilot(host: Host, actor_id: int, on: bool) -> None:
     """The Traffic Manager in the client drives; the server has nothing to do."""
+
+
+def _body(host: Host, actor_id: int) -> Actor:
+    """An actor; the log says where it has no body."""
+    actor = host.world.actor(actor_id)
+    if actor.kind not in SOLID:
+        host.warn_once(
+            f"body of {actor.kind.value}",
+            f"{actor.spec.type_id} has no body: physics, collisions and gravity have no effect on it.",
+        )
+    return actor
 
 
 def _movable(host: Host, actor_id: int) -> Actor | None:

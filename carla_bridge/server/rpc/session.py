@@ -104,11 +104,9 @@ def load_new_episode(host: Host, name: str, reset_settings: bool = True, layers:
 @rpc.nothing("copy_opendrive_to_file")
 def copy_opendrive_to_file(host: Host, opendrive: str, parameters: Any = None) -> None:
     """A map from the client, which it loads next; the map of a scene that is served keeps its scene."""
-    known = next((each for each in host.maps.values() if each.scene and each.opendrive == opendrive), None)
-    if known is not None:
-        host.uploaded = replace(known, name=UPLOADED)
-        return
-    host.uploaded = read_road_map(opendrive.encode("utf-8", errors="surrogateescape"), UPLOADED)
+    sent = read_road_map(opendrive.encode("utf-8", errors="surrogateescape"), UPLOADED)
+    known = next((each for each in host.maps.values() if each.scene and each.opendrive == sent.opendrive), None)
+    host.uploaded = sent if known is None else replace(known, name=UPLOADED)
 
 
 @rpc.nothing("load_map_layer", "unload_map_layer")
