@@ -66,8 +66,8 @@ def drive_map(drive: Drive) -> LaneGraph | None:
     A street's ``map.json`` is in the recording's coordinates. Maps with a place on Earth are re-projected to the
     drive's anchor; those without, and all where the drive has no anchor, are taken to be in the recording's
     coordinates. A map's own anchor then says where the drive's world is; a projection that has no anchor (UTM, say) is
-    kept where the world's coordinates are the recording's. Where heights count from elsewhere (the ellipsoid, a city's own zero), the road is moved below the
-    path that was driven on it, and a note says so.
+    kept where the world's coordinates are the recording's. Where heights count from elsewhere (the ellipsoid, a city's
+    own zero), the road is moved below the path that was driven on it, and a note says so.
 
     Raises:
         DataError: the map cannot be read, or lies nowhere near the drive.
