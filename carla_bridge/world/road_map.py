@@ -14,6 +14,7 @@ from avrec.drive.lane_graph import Lane, LaneGraph
 from avrec.errors import DataError
 from avrec.maps import read_opendrive
 from carla_bridge.navigation import navigation_file, walk_mesh
+from carla_bridge.world.client_map import text_for_clients
 from carla_bridge.world.furniture import Piece, furniture_of
 from carla_bridge.world.ground import Ground, ground_of_lanes
 from carla_bridge.world.ground_mesh import ground_of_mesh
@@ -111,7 +112,7 @@ def read_road_map(source: str | Path | bytes, name: str | None = None) -> RoadMa
         walls = walls_of_mesh(scene.mesh, ground, scene.ego, scene.tracks)
     return RoadMap(
         name=name or "OpenDriveMap",
-        opendrive=source.decode("utf-8", errors="replace"),
+        opendrive=text_for_clients(source),
         graph=graph,
         ground=ground,
         lanes=lanes,
