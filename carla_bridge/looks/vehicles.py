@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -22,9 +23,10 @@ from carla_bridge.looks.body_parts import (
 )
 from carla_bridge.looks.solids import Colour, box, panel, skin
 from carla_bridge.looks.two_wheels import two_wheels
+from carla_bridge.world.bumping import DOOR_HALF_M
 from carla_bridge.world.pose import Vector
 
-__all__ = ["vehicle_shape"]
+__all__ = ["door_shape", "vehicle_shape"]
 
 CARGO: Colour = (0.55, 0.55, 0.54)
 
@@ -46,6 +48,19 @@ def vehicle_shape(base_type: str, half: Vector, label: int, special: str = "") -
         parts = _car(half, label)
     if signed:
         parts += roof_sign(full, label, special)
+    return Surface.joined(parts)
+
+
+def door_shape(half: Vector, places: Sequence[Vector], label: int) -> Surface:
+    """Open side doors, from their middles in the box (see `carla_bridge.world.bumping.open_doors`): sheet and pane."""
+    thick, wide, _ = DOOR_HALF_M
+    top = 2 * half[2]
+    low, belt, high = 0.18 * top, 0.60 * top, min(0.90 * top, 0.60 * top + 0.6)
+    parts = []
+    for x, y, _ in places:
+        sheet = ((x - thick, y - wide, low), (x + thick, y + wide, belt))
+        pane = ((x - thick / 3, y - wide * 0.9, belt), (x + thick / 3, y + wide * 0.9, high))
+        parts += [box(*sheet, PAINT, label, Kind.GLOSS, 1.0), box(*pane, GLASS, label, Kind.GLASS)]
     return Surface.joined(parts)
 
 

@@ -16,9 +16,10 @@ from carla_bridge.looks.classes import Label
 from carla_bridge.looks.furniture import fixtures_of
 from carla_bridge.looks.people import person_shape, prop_shape
 from carla_bridge.looks.scenery import scenery
-from carla_bridge.looks.vehicles import vehicle_shape
+from carla_bridge.looks.vehicles import door_shape, vehicle_shape
 from carla_bridge.looks.weather import sky_numbers
 from carla_bridge.world.actor import SOLID, Actor, ActorSpec, Kind
+from carla_bridge.world.bumping import open_doors
 from carla_bridge.world.traffic_lights import LightState
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class WorldStage:
         pose = pose[[not inside for inside in around]]
         lamps = [_lamps(actor, world.time_s) for actor in actors]
         states = tuple(light.state for light in world.signals.lights)
-        key = (id(world), world.version, ignore, tuple(around), pose.tobytes(), tuple(lamps), states)
+        doors = tuple(actor.doors for actor in actors)
+        key = (id(world), world.version, ignore, tuple(around), pose.tobytes(), tuple(lamps), doors, states)
         if key == self._placed:
             return
         fixed = len(self._fixtures)
@@ -127,6 +129,12 @@ class WorldStage:
             poses.append(place)
             paint.append(_paint(actor.spec))
             bits.append(lit)
+            if open_doors(actor):
+                shapes.append(self._doors_of(actor))
+                owners.append(actor.id)
+                poses.append(place)
+                paint.append(_paint(actor.spec))
+                bits.append(0)
         self._stage.place(shapes, np.stack(poses), paint, np.array(bits, dtype=np.uint32))
         self._owners = np.array([*owners, 0], dtype=np.int64)  # the last is nobody's: body -1
         self._placed = key
@@ -143,6 +151,11 @@ class WorldStage:
         if spec.kind is Kind.WALKER:
             return self._shape((spec.type_id, spec.half), lambda: person_shape(spec.type_id, spec.half))
         return self._shape((spec.type_id, spec.half, label), lambda: prop_shape(spec.type_id, spec.half, label))
+
+    def _doors_of(self, actor: Actor) -> int:
+        spec, places = actor.spec, open_doors(actor)
+        label = int((spec.labels or (Label.NONE,))[0])
+        return self._shape(("doors", spec.half, places, label), lambda: door_shape(spec.half, places, label))
 
     def _shape(self, key: tuple[object, ...], make: Callable[[], Surface]) -> int:
         if key not in self._shapes:

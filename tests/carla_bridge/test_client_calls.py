@@ -460,6 +460,8 @@ def test_cyclists_run_into_open_doors(world: Any, library: Any, opened: bool) ->
         parked.open_door(carla.VehicleDoor.All)
         parked.close_door(carla.VehicleDoor.FR)  # the other side
     run(world, 4)
+    met = world.cast_ray(carla.Location(33, 1.4, 0.6), carla.Location(45, 1.4, 0.6))
+    assert [each.label for each in met] == [carla.CityObjectLabel.Car] * opened
     bike.set_target_velocity(carla.Vector3D(6, 0, 0))
     run(world, 60)
     assert (bike.get_location().x > 43.0) is not opened

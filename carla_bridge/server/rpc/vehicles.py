@@ -19,7 +19,7 @@ __all__ = ["rpc", "steer_angle"]
 
 rpc = RpcGroup()
 
-ALL_DOORS = 6
+HOOD, TRUNK, ALL_DOORS = 4, 5, 6
 
 
 @rpc.nothing("apply_control_to_vehicle")
@@ -118,7 +118,10 @@ def _move_doors(host: Host, actor: Actor, door: int, opened: bool) -> None:
         return
     bits = (1 << ALL_DOORS) - 1 if number == ALL_DOORS else 1 << number
     host.world.set_doors(actor, actor.doors | bits if opened else actor.doors & ~bits)
-    host.warn_once("doors", "Open side doors are in the way of others, but pictures and rays do not show doors.")
+    if number in (HOOD, TRUNK):
+        host.warn_once("hood", "Hood and trunk are kept as open or closed, but nothing shows it.")
+    elif host.road_map.scene is not None:
+        host.warn_once("doors", "Vehicles that look like recorded ones are not drawn with open doors.")
 
 
 @rpc.nothing("set_wheel_steer_direction")
