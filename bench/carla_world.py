@@ -2,9 +2,7 @@
 
 ``ticks``: ticks per second with an ego and 20 vehicles that all move, without sensors, and round trips of a call.
 ``images``: pictures of 800 x 600 per second through the stream, from a renderer that only copies and from the plain
-one. ``traffic``: the Traffic Manager with 20 vehicles and 20
-people under walker controllers for 10 simulated minutes: collisions, distance to the lane's middle, errors. Without a
-name all run. The best and the median of several rounds are printed; the best is what an idle machine gives.
+one. Without a name all run. The best and the median of several rounds are printed; the best is what an idle machine gives.
 """
 
 from __future__ import annotations
@@ -12,8 +10,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import queue
-import random
-import socket
 import statistics
 import time
 from collections.abc import Callable
@@ -40,11 +36,10 @@ STEP_S = 0.05
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
-    parts = {"ticks": ticks, "images": images, "traffic": traffic}
+    parts = {"ticks": ticks, "images": images}
     parser = argparse.ArgumentParser(prog="python -m bench.carla_world", description=__doc__)
     parser.add_argument("part", nargs="*", choices=[*parts, []], help="what to measure (default: all)")
     parser.add_argument("--map", type=Path, required=True, help="an OpenDRIVE map with 21 spawn points")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of simulated traffic (default 10)")
     options = parser.parse_args(arguments)
     for name in options.part or parts:
         with carla_bridge.serve(options.map, port=0) as server:
@@ -125,82 +120,6 @@ def _print_pictures(name: str, server: Any) -> None:
 
     print(f"pictures 800 x 600, {name:6}  {_rate(one, 5 if name == 'plain' else 50, 6)}")
     camera.destroy()
-
-
-def traffic(server: carla_bridge.Server, options: argparse.Namespace) -> None:
-    """Vehicles of the Traffic Manager and people of walker controllers."""
-    carla = require("carla", "carla")
-    client, world = _connect(server)
-    library, town = world.get_blueprint_library(), world.get_map()
-    generator = random.Random(1)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    manager = client.get_trafficmanager(port)
-    manager.set_synchronous_mode(True)
-    manager.set_random_device_seed(1)
-    spots = town.get_spawn_points()
-    generator.shuffle(spots)
-    kinds = [each for each in library.filter("vehicle.*") if each.get_attribute("base_type").as_str() == "car"]
-    command = carla.command
-    spawned = client.apply_batch_sync(
-        [
-            command.SpawnActor(generator.choice(kinds), spot).then(
-                command.SetAutopilot(command.FutureActor, True, port)
-            )
-            for spot in spots[: VEHICLES - 1]
-        ],
-        True,
-    )
-    cars = [world.get_actor(answer.actor_id) for answer in spawned if not answer.error]
-    hits: list[Any] = []
-    sensors = [
-        world.spawn_actor(library.find("sensor.other.collision"), carla.Transform(), attach_to=car) for car in cars
-    ]
-    for sensor in sensors:
-        sensor.listen(lambda event: hits.append((event.frame, event.actor.id, event.other_actor.id)))
-    people = _people(world, library, generator)
-    start, errors = time.perf_counter(), []
-    steps = round(options.minutes * 60 / STEP_S)
-    for step in range(steps):
-        world.tick()
-        if step > 100 and step % 50 == 0:
-            for car in cars:
-                place = car.get_location()
-                errors.append(town.get_waypoint(place).transform.location.distance(place))
-    rate = steps / (time.perf_counter() - start)
-    errors.sort()
-    pairs = len({frozenset(hit[1:]) for hit in hits})
-    print(
-        f"traffic, {options.minutes:g} min          {len(cars)} cars, {len(people)} people, {rate:.0f} ticks/s, "
-        f"{pairs} pairs collided, lane error 95 % {errors[int(len(errors) * 0.95)]:.2f} m"
-    )
-    for hit in hits[:5]:
-        print(f"  frame {hit[0]}: {hit[1]} hit {hit[2]}")
-    manager.shut_down()
-
-
-def _people(world: Any, library: Any, generator: random.Random) -> list[Any]:
-    carla = require("carla", "carla")
-    world.set_pedestrians_seed(1)
-    people = []
-    for _ in range(20):
-        spot = world.get_random_location_from_navigation()
-        if spot is None:
-            return []
-        kind = generator.choice(library.filter("walker.*"))
-        found = world.try_spawn_actor(kind, carla.Transform(spot + carla.Location(0, 0, 1)))
-        if found is not None:
-            people.append(found)
-    world.tick()
-    kind = library.find("controller.ai.walker")
-    controllers = [world.spawn_actor(kind, carla.Transform(), attach_to=each) for each in people]
-    world.tick()
-    for controller in controllers:
-        controller.start()
-        controller.go_to_location(world.get_random_location_from_navigation())
-        controller.set_max_speed(1.4)
-    return [*people, *controllers][: len(people)]
 
 
 if __name__ == "__main__":

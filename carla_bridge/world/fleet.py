@@ -21,7 +21,7 @@ TOP_SPEED_KMH = 240.0
 """Where the steering table ends."""
 FRICTION_SCALE = 0.7
 """Coefficient of friction per unit of CARLA's tyre friction. Its usual 3.5 holds better than real tyres do: the Traffic
-Manager counts on that in narrow bends, where it meets oncoming cars with less (bench/carla_world.py, traffic)."""
+Manager counts on that in narrow bends, where it meets oncoming cars with less (bench/carla_traffic.py)."""
 AIR_KGPM3 = 1.2
 
 PARAMETERS = (
