@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.scene import Scene
+from carla_bridge.neural.ground_classes import GroundClasses
 from carla_bridge.replay.fit import kind_of
-from carla_bridge.sensors.caster import ground_labels
 from carla_bridge.sensors.rendering import WorldView, solid_actors
 from carla_bridge.world.pose import Pose, compose, rows
+from carla_bridge.world.road_map import RoadMap
 from carla_bridge.world.world import World
 
 __all__ = ["SKY", "Labels"]
@@ -21,6 +22,8 @@ Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
 SKY, STATIC = 11, 20
+FIXTURES = (6, 7, 8)
+"""Poles, traffic lights and signs of the map, as far as the scene shows something where they stand."""
 OF_KIND = {"car": 14, "truck": 15, "bus": 16, "motorcycle": 18, "bicycle": 19, "person": 12, "prop": 20}
 GROUND_M = 0.25
 """Nearer to the ground than this is ground."""
@@ -34,6 +37,8 @@ class Labels:
     """Classes by CARLA's numbers."""
 
     def __init__(self, scene: Scene) -> None:
+        self._path = scene.ego.poses[:, :3, 3]
+        self._ground: tuple[RoadMap, GroundClasses] | None = None
         parked = [track for track in scene.tracks if not track.moving and track.id not in scene.actors]
         self._parked = [
             (track.world_from_box.poses[0], np.asarray(track.size_m) / 2, OF_KIND[kind_of(track.label, track.size_m)])
@@ -57,13 +62,22 @@ class Labels:
         flat = points.reshape(-1, 3)
         ground = view.world.road_map.ground.at(flat[:, 0], flat[:, 1], flat[:, 2])
         low = (np.abs(flat[:, 2] - ground.z) < GROUND_M).reshape(owner.shape) & there
-        label[low] = ground_labels(view, points[low])
+        label[low] = self._ground_of(view.world.road_map).at(points[low])
+        for piece in view.world.road_map.furniture:
+            if piece.label in FIXTURES:
+                middle, half = np.array(piece.pose.position), np.array(piece.half)
+                label[there & _inside(points, middle, np.array(rows(piece.pose)), half)] = piece.label
         for pose, half, kind in self._parked:
             label[_inside(points, pose[:3, 3], pose[:3, :3], half)] = kind
         for actor_id in np.unique(owner[owner > 0]).tolist():
             label[owner == actor_id] = (view.world.actors[actor_id].spec.labels or (0,))[0]
         label[~there] = SKY
         return label
+
+    def _ground_of(self, road_map: RoadMap) -> GroundClasses:
+        if self._ground is None or self._ground[0] is not road_map:
+            self._ground = road_map, GroundClasses(road_map, self._path)
+        return self._ground[1]
 
 
 def _inside(points: Float64, middle: Float64, turn: Float64, half: Float64) -> Bool:

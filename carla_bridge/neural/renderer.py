@@ -127,7 +127,7 @@ class SceneRenderer:
         """
         turn, origin = np.array(rows(pose)), np.array(pose.position)
         world_ways = ways @ turn.T
-        distance, _, owner, normal = cast(view, origin, world_ways, reach, ignore)
+        distance, label, owner, normal = cast(view, origin, world_ways, reach, ignore)
         open_ = np.flatnonzero(~(distance < (0.0 if self.scene.mesh is None else MESH_ALONE_M)))
         far, facing = read_along(self._depth_of_the_still_world, origin, turn, ways[open_])
         before, actor = distance[open_], owner[open_] > 0
@@ -136,12 +136,10 @@ class SceneRenderer:
         other &= np.isfinite(far)
         taken = open_[other]
         distance[taken], owner[taken], normal[taken] = far[other], 0, facing[other]
-        distance[distance > reach] = np.inf
-        met = np.isfinite(distance)
-        label = np.full(len(ways), SKY, np.int64)
-        points = origin + world_ways[met] * distance[met, None]
-        label[met] = self.labels.classes(view, points, owner[met], np.ones(len(points), np.bool_))
-        owner[~met] = 0
+        points = origin + world_ways[taken] * far[other, None]
+        label[taken] = self.labels.classes(view, points, owner[taken], np.ones(len(taken), np.bool_))
+        lost = ~(distance <= reach)
+        distance[lost], label[lost], owner[lost] = np.inf, SKY, 0
         return distance, label, owner, normal
 
     def _depth_of_the_still_world(self, shot: View) -> Raster:
