@@ -2,7 +2,8 @@
 
 ``ticks``: ticks per second with an ego and 20 vehicles that all move, without sensors, and round trips of a call.
 ``images``: pictures of 800 x 600 per second through the stream, from a renderer that only copies and from the plain
-one. Without a name all run. The best and the median of several rounds are printed; the best is what an idle machine gives.
+one. Without a name all run. The best and the median of several rounds are printed; the best is what an idle machine
+gives.
 """
 
 from __future__ import annotations
