@@ -85,7 +85,7 @@ def prop_shape(name: str, half: Vector, label: int) -> Surface:
                 drum((0, 0, 0.68 * top), (0, 0, top), (0.32 * hx, 0.1 * hx), _ORANGE, label),
             ]
         )
-    if "barrier" in word or word in ("trafficwarning", "warningconstruction", "warningaccident"):
+    if ("barrier" in word and hy > 0.2) or word in ("trafficwarning", "warningconstruction", "warningaccident"):
         count = max(round(2 * hy / 0.3), 2)
         stripes = [
             box(

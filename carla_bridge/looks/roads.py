@@ -22,6 +22,7 @@ STACK_M = 0.004
 """Stop lines and crossings lie above lane marks by this."""
 EDGE_M = 0.3
 """Height of the road's side where nothing adjoins."""
+SEAM_M = 0.005
 DASH_M, GAP_M = 3.0, 4.5
 PAIR_M = 0.12
 """Middle to middle of a double line, beyond the line's width."""
@@ -60,14 +61,24 @@ def lane_surfaces(lanes: Iterable[Lane]) -> list[Surface]:
     found = []
     for lane in lanes:
         label, colour, kind, below = lane_look(lane)
-        drop = np.array([0.0, 0.0, below])
-        left, right = lane.left - drop, lane.right - drop
+        if label is Label.ROAD and lane.junction is None:
+            below = 0.0  # lies beside the lanes, not across others
+        left, right = (_lengthened(border - [0.0, 0.0, below]) for border in (lane.left, lane.right))
         found.append(Surface.of(*strip(left, right), colour, label, kind))
         raised = label is Label.SIDEWALK or lane.kind == "median"
         for border, neighbour in ((left, lane.left_neighbor), (right, lane.right_neighbor)):
             if raised or neighbour is None:
                 side = _KERB if label is Label.SIDEWALK else colour
                 found.append(Surface.of(*strip(border, border - [0.0, 0.0, EDGE_M]), side, label, kind))
+    return found
+
+
+def _lengthened(line: Float64) -> Float64:
+    """A line that goes on a little at both ends, so that no gap is left where lanes meet."""
+    found = line.copy()
+    for end, inner in ((0, 1), (-1, -2)):
+        way = line[end] - line[inner]
+        found[end] += way * (SEAM_M / max(float(np.linalg.norm(way)), SEAM_M))
     return found
 
 
@@ -97,8 +108,8 @@ def _marks_of(lane: Lane, graph: LaneGraph) -> list[Surface]:
 def _marks(border: Float64, other: Float64, marks: tuple[LaneMark, ...]) -> list[Surface]:
     """Paint along a border; ``other`` is the lane's far side, which tells how the road leans."""
     found = []
-    ends = [*(mark.start_m for mark in marks[1:]), np.inf]
-    for mark, end in zip(marks, ends, strict=True):
+    ends = [mark.start_m for mark in marks[1:]]
+    for mark, end in zip(marks, [*ends, np.inf], strict=False):
         words = mark.kind.split()
         if not words or mark.kind in ("none", "custom", "grass"):
             continue

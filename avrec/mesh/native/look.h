@@ -29,6 +29,13 @@ inline float ramp(float a, float b, float x) {
     return f * f * (3.f - 2.f * f);
 }
 
+// x to the power 2^n.
+template <int n> inline float squared(float x) {
+    for (int i = 0; i < n; ++i) x *= x;
+    return x;
+}
+inline float fifth(float x) { return squared<2>(x) * x; }
+
 inline float lattice(int32_t x, int32_t y) {
     uint32_t h = (uint32_t)x * 0x8da6b343u ^ (uint32_t)y * 0xd8163841u;
     h = (h ^ (h >> 13)) * 0x7feb352du;
@@ -49,9 +56,9 @@ inline float noise(double x, double y) {
 
 inline Rgb sky_colour(const Sky &s, const float *d, bool clouds) {
     const float up = std::max(d[2], 0.f);
-    Rgb c = mix(rgb(s.horizon), rgb(s.zenith), 1.f - std::pow(1.f - std::min(up, 1.f), 5.f));
+    Rgb c = mix(rgb(s.horizon), rgb(s.zenith), 1.f - fifth(1.f - std::min(up, 1.f)));
     const float to_sun = std::max(0.f, d[0] * s.sun[0] + d[1] * s.sun[1] + d[2] * s.sun[2]);
-    const float glow = 0.25f * std::pow(to_sun, 12.f) + 0.35f * std::pow(to_sun, 160.f);
+    const float glow = 0.25f * squared<2>(to_sun * to_sun * to_sun) + 0.35f * squared<7>(to_sun);
     c = c + rgb(s.sun_rgb) * (glow * 0.35f * s.disc);
     if (clouds && s.clouds > 0.f && d[2] > 0.01f) {
         const double x = d[0] / (d[2] + 0.12) * 1.7, y = d[1] / (d[2] + 0.12) * 1.7;
@@ -122,11 +129,11 @@ inline Rgb surface_colour(const Stage &stage, const Sky &s, const std::vector<Li
     if (gloss) {
         float mirror[3];
         for (int k = 0; k < 3; ++k) mirror[k] = d[k] + 2.f * towards * n[k];
-        const float rim = std::pow(1.f - std::min(1.f, towards), 5.f);
+        const float rim = fifth(1.f - std::min(1.f, towards));
         const float share = kind == kGlass ? 0.22f + 0.7f * rim : kind == kGloss ? 0.045f + 0.45f * rim : s.wet * (0.03f + 0.5f * rim);
         Rgb seen = mirror[2] > 0.f ? sky_colour(s, mirror, false) : rgb(s.ground);
         const float spark = std::max(0.f, mirror[0] * s.sun[0] + mirror[1] * s.sun[1] + mirror[2] * s.sun[2]);
-        seen = seen + rgb(s.sun_rgb) * (lit * 3.f * std::pow(spark, 500.f));
+        seen = seen + rgb(s.sun_rgb) * (lit * 3.f * squared<9>(spark));
         c = c * (1.f - share) + seen * share;
     }
     if (lamp && (body.lamps >> (kind - kLamp) & 1u)) c = c * 0.2f + rgb(m.rgb) * (1.6f / std::max(s.gain, 0.6f));
@@ -134,12 +141,25 @@ inline Rgb surface_colour(const Stage &stage, const Sky &s, const std::vector<Li
     return mix(rgb(s.fog_rgb), c, clear);
 }
 
-inline uint8_t screen(float c, float gain) {
-    c *= gain;
-    c = c / (1.f + 0.18f * c) * 1.18f;  // bright things lose their edge, not their colour
-    c = std::min(1.f, std::max(0.f, c));
-    c = c <= 0.0031308f ? 12.92f * c : 1.055f * std::pow(c, 1.f / 2.4f) - 0.055f;
-    return (uint8_t)(c * 255.f + 0.5f);
-}
+// Linear light as a screen's bytes; bright things lose their edge, not their colour.
+class Screen {
+  public:
+    explicit Screen(float gain) : gain_(gain) {
+        for (int i = 0; i < kSteps; ++i) {
+            const float c = (i + 0.5f) / kSteps;
+            table_[i] = (uint8_t)(255.f * (c <= 0.0031308f ? 12.92f * c : 1.055f * std::pow(c, 1.f / 2.4f) - 0.055f) + 0.5f);
+        }
+    }
+    uint8_t operator()(float c) const {
+        c *= gain_;
+        c *= 1.18f / (1.f + 0.18f * c);
+        return table_[std::min(kSteps - 1, std::max(0, (int)(c * kSteps)))];
+    }
+
+  private:
+    static constexpr int kSteps = 8192;
+    float gain_;
+    uint8_t table_[kSteps];
+};
 
 }  // namespace avrec

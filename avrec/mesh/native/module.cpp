@@ -122,6 +122,7 @@ class Caster {
         Picture pic = {rays.data(), (int)rays.shape(1), (int)rays.shape(0), {}, {}};
         const size_t pixels = (size_t)pic.width * pic.height;
         pic.colour.resize(pixels), pic.key.resize(pixels);
+        const Screen screen(s.gain);
         each_chunk(pic.width, pic.height, 4, 4, [&](Work &work, int row, int first, int packets) {
             Packet group[kChunk];
             for (int j = 0; j < packets; ++j)
@@ -145,7 +146,7 @@ class Caster {
         });
         Pool::instance().run(pic.height, [&](int v, int) {
             Work work;
-            smooth_row(work, balls, close, base, s, lights, pic, v, out.data());
+            smooth_row(work, balls, close, base, s, lights, screen, pic, v, out.data());
         });
     }
 
@@ -215,13 +216,13 @@ class Caster {
     }
 
     void smooth_row(Work &work, const Stage::Balls &balls, const Stage::Balls &close, const double *base, const Sky &s,
-                    const std::vector<Light> &lights, const Picture &pic, int v, uint8_t *out) const {
+                    const std::vector<Light> &lights, const Screen &screen, const Picture &pic, int v, uint8_t *out) const {
         const int w = pic.width, h = pic.height;
         const size_t row = (size_t)v * w;
         const auto key = [&](int y, int x) { return pic.key[(size_t)std::min(std::max(y, 0), h - 1) * w + std::min(std::max(x, 0), w - 1)]; };
         const auto put = [&](int u, const Rgb &c) {
             uint8_t *to = out + 4 * (row + u);
-            to[0] = screen(c.b, s.gain), to[1] = screen(c.g, s.gain), to[2] = screen(c.r, s.gain), to[3] = 255;
+            to[0] = screen(c.b), to[1] = screen(c.g), to[2] = screen(c.r), to[3] = 255;
         };
         static const float kSide[4] = {-0.375f, -0.125f, 0.125f, 0.375f}, kUp[4] = {0.125f, -0.375f, 0.375f, -0.125f};
         std::vector<int> edges;
