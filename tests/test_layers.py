@@ -97,6 +97,17 @@ def test_extras_load_only_where_used(path: Path) -> None:
     assert not loaded & EXTRAS, "import it inside the function that needs it (avrec.errors.require)"
 
 
+def test_the_catalogue_of_cases_stands_on_scenarios_only() -> None:
+    """A case must not know which simulator plays it."""
+    for path in sorted((PACKAGE.parent / "scenarios").rglob("*.py")):
+        for name in imports(parse(path), PACKAGE / "scenario" / path.name):
+            parts = name.split(".")
+            if parts[0] == "avrec":
+                assert FLOOR_OF[parts[1]] <= FLOOR_OF["scenario"], f"{path.name} imports {name}"
+            else:
+                assert parts[0] in set(sys.stdlib_module_names) | {"numpy", "scenarios"}, f"{path.name} imports {name}"
+
+
 def test_geometry_needs_numpy_and_pyproj_only() -> None:
     for path in (PACKAGE / "geometry").rglob("*.py"):
         roots = {name.split(".")[0] for name in imports(parse(path), path)}

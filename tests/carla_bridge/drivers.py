@@ -50,7 +50,10 @@ class Careful(Blind):
 
     def danger(self) -> bool:
         ego = box_of(self.vehicle, LATERAL_M)
+        here = self.session.ego_pose()[:2, 3]
         for key in self.session.track_ids:
+            if np.linalg.norm(self.session.actor_pose(key)[:2, 3] - here) > 40.0:
+                continue
             other = box_of(self.session.actor(key))
             ahead = gap_ahead(ego, other)
             aside = abs(float(ego.axes[1] @ (other.x - ego.x, other.y - ego.y)))

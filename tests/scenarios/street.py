@@ -16,7 +16,7 @@ from avrec.gaussians import Gaussians
 from avrec.geometry import OpenCVPinholeCamera, Shutter, Trajectory, transform_from
 from avrec.maps import read_street_map, write_opendrive
 from avrec.mesh.mesh import Mesh
-from avrec.scenario.looks import box_look
+from avrec.scenario.looks import plain_look
 from avrec.scene import Scene
 
 START_US = 1_700_000_000_000_000
@@ -39,7 +39,9 @@ def street_scene(seconds: float = 6.0, seed: int = 0) -> Scene:
         text = write_opendrive(read_street_map(path))
     model = OpenCVPinholeCamera(64, 48, (50.0, 50.0), (32.0, 24.0))
     front = CameraSensor("front", model, transform_from(FORWARD, np.array([1.5, 0.0, 1.4])), Shutter())
-    moving = {track.id: box_look(track.size_m) for track in tracks if track.moving}
+    moving = {
+        track.id: plain_look(track.size_m, person=track.label == "pedestrian") for track in tracks if track.moving
+    }
     return Scene(
         name="street",
         static=Gaussians.empty(0),
