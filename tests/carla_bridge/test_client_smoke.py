@@ -114,6 +114,22 @@ def test_without_drag_and_friction_a_speed_is_kept(world: Any) -> None:
     assert speeds[0.6] == pytest.approx(1.0 / (1.0 / start + rate * 100 * STEP_S), rel=0.01)
 
 
+def test_on_ice_and_in_a_vacuum_a_speed_is_kept(world: Any) -> None:
+    """100 km/h on the road, with no drag and tyres that do not grip."""
+    car = spawn(world, "vehicle.tesla.model3", -4000.0)
+    ticks(world, 5)
+    physics = car.get_physics_control()
+    physics.drag_coefficient = 0.0
+    wheels = physics.wheels
+    for wheel in wheels:
+        wheel.tire_friction = 0.0
+    physics.wheels = wheels
+    car.apply_physics_control(physics)
+    car.set_target_velocity(carla.Vector3D(100.0 / 3.6, 0, 0))
+    ticks(world, 100)
+    assert car.get_velocity().x == pytest.approx(100.0 / 3.6, abs=1e-3)
+
+
 def test_the_last_speed_is_where_the_engine_and_the_air_agree(world: Any) -> None:
     """More drag, less speed: the ratio is that of the root of the drags where the pull is the same."""
     last = []
