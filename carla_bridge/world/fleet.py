@@ -81,7 +81,8 @@ class Fleet:
     ``p[name]`` and ``s[name]`` are views float64 [V] of the parameters and the state; ``row`` int64 [V] is each
     vehicle's row in the world's motion. Names are `PARAMETERS` and `STATES`. ``push`` float64 [4, V] are forces (x, y,
     z in the world, N) and a torque about z (Nm) for the next step; ``cruise`` float64 [2, V] is a velocity forward
-    and left that is held where ``cruising``; ``slope``, ``grip`` and ``lane`` are what the last step found below.
+    and left that is held where ``cruising``; ``slope``, ``grip`` and ``lane`` are what the last step found below;
+    ``told`` float64 [4, V] are the side slip (rad) and side force (N) of both axles in the last step.
     """
 
     def __init__(self) -> None:
