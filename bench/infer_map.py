@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from avrec.maps.infer import LANE_WIDTH_M, infer_map
 from avrec.maps.infer.course import Course
 from avrec.maps.infer.infer import courses_of_drive, inspect_road
 from avrec.maps.infer.mosaic import D_CELL_M, S_CELL_M, Mosaic, Recording
-from avrec.reconstruction.ground_points import lidar_ground
 
 CENTRE_LIMIT_M, COUNT_LIMIT = 0.3, 0.9
 COLOURS = {"solid": (60, 60, 255), "broken": (0, 200, 255), "curb": (80, 255, 80), "none": (255, 80, 255)}
@@ -64,13 +62,8 @@ def main() -> None:
 
 def timed(drive: Drive, traffic: str = "right") -> tuple[LaneGraph, float]:
     start = time.process_time()
-    graph = infer_map(drive, heights(drive), traffic="left" if traffic == "left" else "right")
+    graph = infer_map(drive, traffic="left" if traffic == "left" else "right")
     return graph, time.process_time() - start
-
-
-def heights(drive: Drive) -> Callable[[Float64], Float64] | None:
-    ground = lidar_ground(drive)
-    return None if ground is None else ground.height_at
 
 
 def score(root: Path, name: str, pictures: Path | None) -> None:
@@ -170,7 +163,7 @@ def picture(drive: Drive, graph: LaneGraph, path: Path) -> None:
     """Each road from above with the lanes' borders over it; guessed borders in magenta, driving left to right."""
     recording = Recording(drive, drive.ego, drive.cameras, False, {})
     for number, course in enumerate(courses_of_drive(recording)):
-        _, mosaic, _ = inspect_road(recording, course, heights(drive), traffic="right", lane_width_m=LANE_WIDTH_M)
+        _, mosaic, _ = inspect_road(recording, course, None, traffic="right", lane_width_m=LANE_WIDTH_M)
         image = drawn(mosaic, course, graph)
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path.with_stem(path.stem + (f"-{number}" if number else ""))), image)

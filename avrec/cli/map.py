@@ -32,14 +32,11 @@ def infer(
     from avrec.drive import Drive
     from avrec.maps import write_opendrive
     from avrec.maps.infer import infer_map
-    from avrec.reconstruction.ground_points import lidar_ground
 
     refuse_existing(output, overwrite=overwrite)
     with reporting() as progress:
         recording = Drive.open(drive)
-        ground = lidar_ground(recording)
-        height_at = None if ground is None else ground.height_at
-        graph = infer_map(recording, height_at, traffic=traffic or recording.traffic or "right", progress=progress)
+        graph = infer_map(recording, traffic=traffic or recording.traffic or "right", progress=progress)
         write_opendrive(graph, output)
     _summary(graph, str(output))
 

@@ -1,8 +1,7 @@
-"""The ground that the lidar sees along the driven path."""
+"""What the lidar sees of the ground along the driven path, and what lies evenly along that path."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from avrec.drive import Drive
-from avrec.errors import DataError
 from avrec.geometry import Trajectory
-from avrec.mesh import GroundMesh, ground_mesh
 from avrec.reconstruction.checks import moving_tracks
 from avrec.reconstruction.points.lidar import static_and_boxed
 
@@ -22,7 +19,6 @@ __all__ = [
     "corridor_m2",
     "driven_path",
     "length_m",
-    "lidar_ground",
     "lidar_near",
     "spread_over",
     "thinned",
@@ -30,8 +26,6 @@ __all__ = [
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-
-logger = logging.getLogger(__name__)
 
 GROUND_REACH_M = 12.0
 MOST_POINTS = 8_000_000
@@ -98,17 +92,3 @@ def lidar_near(drive: Drive, ego: Trajectory, path: Float64) -> tuple[Float64, i
             points = thinned(points[np.isfinite(away)], most)
         near.append(points)
     return np.concatenate(near), len(chosen)
-
-
-def lidar_ground(drive: Drive) -> GroundMesh | None:
-    """The ground along a recording's own path as its lidar shows it; None without lidar or without ground in it."""
-    times = [frame.timestamp_us for frame in drive.all_frames] + [sweep.timestamp_us for sweep in drive.sweeps]
-    path = driven_path(drive.ego, (min(times), max(times)) if times else drive.ego.span_us)
-    points, _ = lidar_near(drive, drive.ego, path)
-    if not len(points):
-        return None
-    try:
-        return ground_mesh(points, path, reach_m=GROUND_REACH_M)
-    except DataError as error:
-        logger.warning("The lidar gives no ground: %s", error)
-        return None

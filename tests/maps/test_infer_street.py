@@ -12,14 +12,14 @@ from avrec.drive import Drive
 from avrec.drive.street import synthesise_street
 from avrec.maps import check_map, read_street_map
 from avrec.maps.infer import infer_map
-from bench.infer_map import compare, heights
+from bench.infer_map import compare
 
 
 def test_the_street_has_its_lanes(tmp_path: Path) -> None:
     """Centre line within 0.3 m in the median, number of lanes right on nine tenths of the way."""
     synthesise_street(tmp_path / "street", seconds=2.0, cameras=1, width=240, height=160, fps=5.0, truth=False, seed=5)
     drive = Drive.open(tmp_path / "street")
-    graph = infer_map(drive, heights(drive))
+    graph = infer_map(drive)
     centre, lanes, right = compare(graph, read_street_map(tmp_path / "street" / "map.json"), drive)
     assert np.median(centre) < 0.1
     assert np.median(lanes) < 0.2
@@ -38,8 +38,7 @@ def data() -> Path:
 def test_a_city_road_has_its_painted_lanes(data: Path) -> None:
     """The car keeps to the right one of two lanes between a kerb and a solid line, 2.9 and 3.0 m wide."""
     drive = Drive.open(data / "kitti_raw_0001/2011_09_26/2011_09_26_drive_0001_sync")
-    drive = drive.select(cameras=["image_02"], frames=slice(0, 36))
-    graph = infer_map(drive, heights(drive))
+    graph = infer_map(drive.select(cameras=["image_02"], frames=slice(0, 36)))
     rig = drive.ego.poses[20, :3, 3]
     near = {
         lane.slot: float(np.linalg.norm(lane.center[:, :2] - rig[:2], axis=1).min())

@@ -19,7 +19,7 @@ from avrec.maps.infer.lanes import Passing, stretches, unified
 from avrec.maps.infer.lines import kerb_lines, paint_lines
 from avrec.maps.infer.mosaic import Mosaic, Recording, road_mosaic
 from avrec.maps.infer.paint import Paint, paint_of, swing_of
-from avrec.maps.infer.surface import surface_of
+from avrec.maps.infer.surface import lidar_around, surface_of
 from avrec.progress import NO_PROGRESS, Progress
 
 __all__ = ["LANE_WIDTH_M", "courses_of_drive", "infer_map", "inspect_road"]
@@ -58,9 +58,9 @@ def infer_map(
 
     Args:
         drive: the recording.
-        height_at: z of the ground at world points [N, 3], NaN where unknown, for example that of
-            :func:`avrec.reconstruction.ground_points.lidar_ground`; the points' own z says which of two roads over one
-            another is meant. Without it the ground is level with the driven path and no kerb is found.
+        height_at: z of the ground at world points [N, 3], NaN where unknown, for example of a ground mesh; the points'
+            own z says which of two roads over one another is meant. By default the lidar's returns give it, or the
+            driven path where there is no lidar.
         ego: refined path, by default the drive's.
         cameras: refined cameras, by default the drive's.
         appearance: by camera, float64 [3, 4]: a recorded colour is ``A[:, :3] rgb + A[:, 3]``, colours 0..1.
@@ -114,7 +114,9 @@ def inspect_road(
 ) -> tuple[Findings, Mosaic, Paint]:
     """What one course shows: lines and lanes, the mosaic and the paint map they were found in."""
     drive = recording.drive
-    surface = surface_of(course, height_at, REACH_M)
+    none = np.empty((0, 3))
+    points = lidar_around(drive, recording.ego, course, REACH_M) if height_at is None else none
+    surface = surface_of(course, points, height_at, REACH_M)
     mosaic = road_mosaic(recording, surface, progress)
     paint = paint_of(mosaic)
     swing = swing_of(paint)
