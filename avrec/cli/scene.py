@@ -107,8 +107,8 @@ def import_(
         say(sentence)
     for part, stand_in in scene.source.get("assumed", {}).items():
         say(f"Stand-in for the {part}: {stand_in}.")
-    parts = f"{len(scene.cameras)} cameras, {len(scene.tracks)} actors"
-    say(f"{output} is ready: {scene.gaussian_count} Gaussians, {parts}.")
+    parts = ", ".join([_count(len(scene.cameras), "camera"), _count(len(scene.tracks), "actor")])
+    say(f"{output} is ready: {_count(scene.gaussian_count, 'Gaussian')}, {parts}.")
     say(f"Next: avrec validate {output}")
 
 
@@ -150,7 +150,16 @@ def export(
         export_gaussians(chosen, output, format, overwrite=overwrite)
     for sentence in cloud.notes:
         say(sentence)
-    say(f"{len(chosen)} Gaussians from {cloud.format}: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
+    if actor is None:
+        bodies = sum(len(gaussians) > 0 for gaussians in cloud.actors.values())
+        left = ([_count(bodies, "actor")] if bodies else []) + (["the sky"] if cloud.sky is not None else [])
+        if left:
+            say(f"Left out: {' and '.join(left)}.")
+    say(f"{_count(len(chosen), 'Gaussian')} from {cloud.format}: {output} ({output.stat().st_size / 2**20:.1f} MiB)")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _export_mesh(scene: ScenePath, output: OutputPath, *, overwrite: bool) -> None:

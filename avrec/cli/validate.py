@@ -30,7 +30,7 @@ def validate(
     from avrec.scene.validate import validate as run
 
     with reporting():
-        report = run(scene, parse_names(consumers, "--for") or CONSUMERS)
+        report = run(scene, parse_names(consumers and consumers.lower(), "--for") or CONSUMERS)
     if json:
         print_json(report.to_dict())
     else:

@@ -30,7 +30,7 @@ def test_import_then_every_verb(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(words) == 0
     said = capsys.readouterr().out
     assert "Stand-in for the rig" in said
-    assert "300 Gaussians, 1 cameras, 0 actors" in said
+    assert "300 Gaussians, 1 camera, 0 actors" in said
     scene = Scene.open(target)
     assert scene.anchor is not None
     assert (scene.anchor.latitude_deg, scene.anchor.altitude_m) == (48.1, 520)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from avrec.cli import main
 from avrec.gaussians import Gaussians
 from avrec.scene.foreign import write_ply
+from tests.scene.scenes import make_scene
 
 
 @pytest.fixture
@@ -39,6 +41,36 @@ def test_export_refuses_what_it_does_not_know(cloud: Path, tmp_path: Path, capsy
     assert "Traceback" not in error
 
 
+def test_formats_are_taken_in_any_case_and_listed_with_obj(
+    cloud: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, words in (("a.ply", ["--as", "PLY"]), ("B.SPZ", []), ("c.Usda", ["--as", "ParticleField"])):
+        assert main(["scene", "export", str(cloud), "-o", str(tmp_path / name), *words]) == 0
+    assert (tmp_path / "B.SPZ").read_bytes()[:2] == b"\x1f\x8b"
+    assert (tmp_path / "c.Usda").read_bytes().startswith(b"#usda")
+    for words in (["a.splat"], ["a.ply", "--as", "splat"]):
+        capsys.readouterr()
+        assert main(["scene", "export", str(cloud), "-o", str(tmp_path / words[0]), *words[1:]]) == 2
+        error = capsys.readouterr().err
+        assert "obj" in error
+        assert "splat" in error
+    assert main(["scene", "export", str(cloud), "-o", str(tmp_path / "a.OBJ"), "--as", "Obj"]) == 2
+    assert "holds no mesh" in capsys.readouterr().err
+
+
+def test_an_actor_without_gaussians_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene = make_scene()
+    first = next(iter(scene.actors))
+    bare = replace(scene, actors={**scene.actors, first: Gaussians(scene.actors[first].packed[:0])})
+    bare.save(tmp_path / "bare.usdz")
+    words = ["scene", "export", str(tmp_path / "bare.usdz"), "-o", str(tmp_path / "a.ply")]
+    assert main([*words, "--actor", first]) == 2
+    assert f"No actor '{first}' with Gaussians of its own" in capsys.readouterr().err
+    assert main(["scene", "info", str(tmp_path / "bare.usdz"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["layers"]["actors"]["count"]
+    assert told == len(scene.actors) - 1
+
+
 def test_validate_says_who_fails(cloud: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     package = tmp_path / "five.usdz"
     assert main(["scene", "export", str(cloud), "-o", str(package), "--as", "nurec"]) == 0
@@ -49,5 +81,5 @@ def test_validate_says_who_fails(cloud: Path, tmp_path: Path, capsys: pytest.Cap
     assert {finding["severity"] for finding in report["findings"]} >= {"error"}
     assert main(["validate", str(package), "--for", "blender"]) == 2
     assert "blender" in capsys.readouterr().err
-    assert main(["validate", str(package), "--for", "isaac"]) == 0
-    assert "isaac    opens it" in capsys.readouterr().out
+    assert main(["validate", str(package), "--for", "isaac,Isaac"]) == 0
+    assert capsys.readouterr().out.count("isaac    opens it") == 1

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
@@ -19,7 +20,7 @@ from avrec.scene import Scene
 from avrec.scene.package_writer import PackageWriter
 from avrec.scene.validate import Finding, validate
 from tests.scene.complete import complete_scene
-from tests.scene.mistakes import ERRORS, RIG, WARNINGS, Change, drop, put, text
+from tests.scene.mistakes import ERRORS, RIG, WARNINGS, Change, drop, put, tensor, text
 from tests.scene.scenes import make_scene, scenes
 
 Members = dict[str, bytes]
@@ -78,6 +79,15 @@ def _expect(found: tuple[Finding, ...], severity: str, consumers: set[str], said
         assert finding.why
         assert finding.remedy
         assert "\n" not in str(finding)
+
+
+@pytest.mark.parametrize(("shift_m", "remedy"), [(0, "around their centre already"), (1000, "say so in world_to_nre")])
+def test_far_positions_get_a_remedy_that_helps(tmp_path: Path, members: Members, shift_m: float, remedy: str) -> None:
+    def spread(values: np.ndarray) -> None:
+        values[:, 0] = np.linspace(-400, 400, len(values)) + shift_m
+
+    found = findings(tmp_path, members, tensor("positions", spread))
+    assert [remedy in finding.remedy for finding in found if "half precision steps" in finding.what] == [True]
 
 
 def test_several_mistakes_in_one_pass(tmp_path: Path, members: Members) -> None:

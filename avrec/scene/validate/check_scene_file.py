@@ -50,6 +50,7 @@ def validate(path: str | Path, consumers: Sequence[str] = CONSUMERS, *, compose:
         DataError: there is no such file.
         AvrecError: an unknown consumer.
     """
+    consumers = tuple(dict.fromkeys(consumers))
     unknown = [name for name in consumers if name not in CONSUMERS]
     if unknown:
         raise AvrecError(f"No consumer is called {unknown[0]!r}; choose of {', '.join(CONSUMERS)}.")
@@ -98,7 +99,7 @@ def _surroundings(archive: Archive, facts: Facts) -> Iterator[Finding]:
     if facts.has_map:
         yield from _member(archive, "map.xodr", DRIVING, "", lambda data: check_map(data, facts), _MAX_MAP)
     else:
-        remedy = "Infer one from the drive, or convert the dataset's (avrec map)"
+        remedy = "Infer one from the drive (avrec map infer), then avrec scene import --map"
         yield error(_CARLA, "map.xodr", "the member is missing", "CARLA builds its world from the map", remedy)
         if not any(name.startswith(("map_data/", "clipgt/", "fastmap/")) for name in archive.members):
             why = "AlpaSim's MAP routes fail without a map; RECORDED and NONE work"
@@ -106,7 +107,7 @@ def _surroundings(archive: Archive, facts: Facts) -> Iterator[Finding]:
     for name in ("mesh.ply", "mesh_ground.ply"):
         if name in archive.members:
             yield from _member(archive, name, _ALPASIM, "", _mesh(name, facts), _MAX_MESH)
-    remedy = "Mesh the scene when it is reconstructed"
+    remedy = "Reconstruct with avrec, which meshes it, or avrec scene import --ground --mesh"
     if "mesh_ground.ply" not in archive.members:
         why = "AlpaSim's physics, as its wizard sets it up, puts actors on this ground"
         yield error(_ALPASIM, "mesh_ground.ply", "the member is missing", why, remedy)

@@ -149,7 +149,7 @@ def _values(where: str, key: str, data: memoryview | bytes) -> Iterator[Finding]
         step = 2.0 ** (math.floor(math.log2(reach)) - 10)
         why = "Far Gaussians jump between the steps of half precision"
         remedy = "Store positions around the scene's centre and say so in world_to_nre"
-        if float(np.nanmax(high - low)) / 2 > reach / 2:  # moving them would not win one step
+        if float(np.nanmax(high - low)) / 2 > reach / 2:  # moving them would win less than one step
             remedy = "They lie around their centre already: nothing to do, unless what is far off matters in Isaac Sim"
         found = f"positions reach {reach:.0f} m, where half precision steps by {step * 100:.0f} cm"
         yield note(_ISAAC, where, found, why, remedy)
