@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Iterator
 from functools import partial
 from math import degrees
 from typing import Any
@@ -19,6 +20,20 @@ carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install '
 
 WIDTH, HEIGHT = 64, 48
 EYE = carla.Transform(carla.Location(x=0.0, z=2.0))
+
+
+LISTENING: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _sensors_are_destroyed(world: Any) -> Iterator[None]:
+    """The client can crash when a sensor is forgotten while it listens, as it warns."""
+    yield
+    for sensor in LISTENING:
+        if sensor.is_alive:
+            sensor.stop()
+            sensor.destroy()
+    LISTENING.clear()
 
 
 @pytest.fixture
@@ -38,6 +53,7 @@ def listen(world: Any, library: Any, name: str, parent: Any, mount: Any = EYE, *
     for key, value in values.items():
         blueprint.set_attribute(key, str(value))
     sensor = world.spawn_actor(blueprint, mount, attach_to=parent)
+    LISTENING.append(sensor)
     messages: queue.Queue[Any] = queue.Queue()
     sensor.listen(messages.put)
     return sensor, messages
