@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avrec.drive import CameraSensor
+from avrec.cli.scene_text import info_lines
+from avrec.drive import CameraSensor, RigBox
 from avrec.errors import DataError
 from avrec.geometry import (
     ANGLE_TO_PIXELDIST,
@@ -25,7 +26,9 @@ from avrec.geometry import (
     Shutter,
     Trajectory,
 )
-from avrec.scene import Scene, fit_ftheta, read_manifest
+from avrec.scene import Scene, fit_ftheta, import_scene, read_manifest, scene_info
+from avrec.scene.foreign import export_gaussians
+from tests.scene.complete import complete_scene
 from tests.scene.scenes import START_US, make_scene
 
 CAMERAS: dict[str, Camera] = {
@@ -214,3 +217,48 @@ def test_an_odd_lens_does_not_keep_a_scene_from_being_saved(tmp_path: Path) -> N
     assert document["rig_trajectories"][0]["cameras_frame_timestamps_us"] == {}
     assert read_manifest(tmp_path / "street-1.usdz")["cameras"] == {"front": None}
     assert Scene.open(tmp_path / "street-1.usdz").cameras["front"].model == blind
+
+
+def test_the_car_s_box_comes_back_exactly_and_reaches_the_rig_file(tmp_path: Path) -> None:
+    box = RigBox((1.285, 0.1 + 0.2, 0.95), (4.77, 1.82, 1.9))
+    path = tmp_path / "street.usdz"
+    replace(complete_scene(), rig_box=box).save(path)
+    assert Scene.open(path).rig_box == box
+    with zipfile.ZipFile(path) as archive:
+        rig = json.loads(archive.read("rig_trajectories.json"))
+        manifest = json.loads(archive.read("manifest.json"))
+    assert rig["rig_trajectories"][0]["rig_bbox"] == {
+        "centroid": list(box.center_m),
+        "dim": list(box.size_m),
+        "rot": [0.0, 0.0, 0.0],
+    }
+    assert "rig_bbox" not in manifest["assumed"]
+    assert any("4.77 x 1.82 x 1.90 m" in line for line in info_lines(scene_info(path)))
+    # Of a package by others, and beside a scene of ours.
+    (tmp_path / "rig_trajectories.json").write_text(json.dumps(rig))
+    cloud = tmp_path / "street.ply"
+    export_gaussians(complete_scene().static, cloud)
+    assert import_scene(cloud, rig=tmp_path / "rig_trajectories.json").rig_box == box
+    assert import_scene(path).rig_box == box
+
+
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [
+        ({"centroid": [1, 0, 1], "dim": [4, 2, 1], "rot": [0, 0, 0.5]}, "turned"),
+        ({"centroid": [1, 0, 1], "dim": [4, -2, 1], "rot": [0, 0, 0]}, "no size"),
+        ({"centroid": [1, 0], "dim": [4, 2, 1], "rot": [0, 0, 0]}, "left out"),
+        ([1, 2], "left out"),
+    ],
+)
+def test_a_box_that_no_car_has_is_left_out_aloud(tmp_path: Path, box: object, said: str) -> None:
+    complete_scene().save(tmp_path / "street.usdz")
+    with zipfile.ZipFile(tmp_path / "street.usdz") as archive:
+        rig = json.loads(archive.read("rig_trajectories.json"))
+    rig["rig_trajectories"][0]["rig_bbox"] = box
+    (tmp_path / "rig.json").write_text(json.dumps(rig))
+    cloud = tmp_path / "street.ply"
+    export_gaussians(complete_scene().static, cloud)
+    scene = import_scene(cloud, rig=tmp_path / "rig.json")
+    assert scene.rig_box is None
+    assert any("rig_bbox" in note and said in note for note in scene.source["notes"])
