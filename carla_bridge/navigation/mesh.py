@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from avrec.drive.lane_graph import Crosswalk, Lane, LaneGraph
+from carla_bridge.navigation.verges import Standing, verges
 
 __all__ = ["Area", "WalkMesh", "walk_mesh"]
 
@@ -97,11 +98,19 @@ class _Strip:
         return np.stack([np.interp(where, self.at, line[:, axis]) for axis in range(3)], axis=1)
 
 
-def walk_mesh(graph: LaneGraph) -> WalkMesh:
-    """The mesh of a map's sidewalks and crosswalks; without sidewalks it is empty."""
+def walk_mesh(graph: LaneGraph, standing: Standing | None = None) -> WalkMesh:
+    """The mesh of a map's sidewalks and crosswalks; on a map without sidewalks, of strips beside its roads.
+
+    Args:
+        graph: the map.
+        standing: tells where something stands, which such strips leave out (see `verges`).
+    """
+    lanes = tuple(graph.lanes.values())
+    if not any(lane.kind in WALKED for lane in lanes):
+        lanes = verges(graph, standing)
     strips = [
         _Strip(lane)
-        for lane in graph.lanes.values()
+        for lane in lanes
         if lane.kind in WALKED and lane.length_m > 0.2 and float(lane.widths_m.max()) > 0.3
     ]
     crossings = [found for walk in graph.crosswalks if (found := _crossing(walk, strips)) is not None]

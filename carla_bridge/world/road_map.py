@@ -67,8 +67,8 @@ class RoadMap:
 
     @cached_property
     def navigation(self) -> bytes:
-        """Where people walk, as the file that clients load; empty without sidewalks."""
-        return navigation_file(walk_mesh(self.graph))
+        """Where people walk, as the file that clients load: sidewalks, or else a strip beside the roads."""
+        return navigation_file(walk_mesh(self.graph, None if self.walls is None else self.walls.at))
 
     @cached_property
     def furniture(self) -> tuple[Piece, ...]:

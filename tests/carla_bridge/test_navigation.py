@@ -5,8 +5,10 @@ from struct import unpack_from
 
 import numpy as np
 
+from avrec.drive.lane_graph import LaneGraph
 from avrec.maps import read_opendrive
 from carla_bridge.navigation import Area, navigation_file, walk_mesh
+from carla_bridge.navigation.verges import verges
 from tests.carla_bridge.support import LANE_M, RADIUS_M, STRAIGHT_M, WALK_M, loop_map
 
 
@@ -57,5 +59,34 @@ def test_the_file_has_the_size_its_head_says() -> None:
     assert size == 100 + 12 * points + 32 * polygons + 12 * links + 12 * details + 4 * triangles + 16 * nodes
 
 
-def test_a_map_without_sidewalks_has_no_file() -> None:
-    assert navigation_file(walk_mesh(read_opendrive(loop_map().replace(b'"sidewalk"', b'"shoulder"')))) == b""
+def bare_loop() -> bytes:
+    return loop_map().replace(b'"sidewalk"', b'"shoulder"')
+
+
+def test_without_sidewalks_people_walk_beside_the_road() -> None:
+    """Areas by hand: strips of 1.5 m, 0.3 m beside the shoulders, two straights and two half rings each."""
+    mesh = walk_mesh(read_opendrive(bare_loop()))
+    walked = sum(
+        area(mesh.points[list(polygon)])
+        for polygon, kind in zip(mesh.polygons, mesh.areas, strict=True)
+        if kind is Area.SIDEWALK
+    )
+    edge = LANE_M + WALK_M + 0.3
+    rings = sum(pi * ((inner + 1.5) ** 2 - inner**2) for inner in (RADIUS_M - edge - 1.5, RADIUS_M + edge))
+    assert np.isclose(walked, 4 * STRAIGHT_M * 1.5 + rings, rtol=1e-3)
+    assert np.abs(mesh.points[:, 1] - RADIUS_M).max() < RADIUS_M + edge + 1.5 + 1e-6
+    assert navigation_file(mesh)
+
+
+def test_strips_beside_the_road_leave_out_what_stands_there() -> None:
+    def standing(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        assert np.allclose(high - low, 1.45)
+        return np.where(np.abs(points[:, 0] - 60.0) < 5.0, 0, -1)
+
+    lanes = verges(read_opendrive(bare_loop()), standing)
+    assert len(lanes) == 2 * 4 + 4  # each of the two straights' two strips in two pieces
+    assert all(lane.kind == "sidewalk" for lane in lanes)
+    points = np.concatenate([lane.center for lane in lanes])
+    assert (np.abs(points[:, 0] - 60.0) >= 5.0).all()
+    assert verges(read_opendrive(bare_loop()), lambda points, low, high: np.zeros(len(points), dtype=np.int64)) == ()
+    assert navigation_file(walk_mesh(LaneGraph(lanes={}))) == b""
