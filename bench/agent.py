@@ -23,7 +23,7 @@ from typing import Any
 
 import carla_bridge
 from avrec.errors import AvrecError, require
-from carla_bridge.example_route_agent import drive, synchronous, vehicle_at
+from carla_bridge.example_route_agent import drive, starts, synchronous, vehicle_at
 from carla_bridge.route_agent import LaneNetwork, Route, RouteAgent
 from tests.carla_bridge.support import loop_map
 
@@ -66,6 +66,14 @@ def main(arguments: list[str] | None = None) -> int:
         f"{'map':>16} {'seed':>4} {'route m':>8} {'junctions':>9} {'changes':>7} {'ticks':>6} {'ticks/s':>7} "
         f"{'lane error m':>12} {'map judge m':>11} {'hits':>4}  arrived"
     )
+    try:
+        return _measure(options)
+    except AvrecError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _measure(options: argparse.Namespace) -> int:
     missed = 0
     with tempfile.TemporaryDirectory() as folder:
         for path in options.maps or _default_maps(Path(folder)):
@@ -93,7 +101,12 @@ def _drive(server: carla_bridge.Server, name: str, seed: int, options: argparse.
     hits: list[int] = []
     with ExitStack() as stack:
         stack.enter_context(synchronous(world))
-        vehicle = stack.enter_context(vehicle_at(world, spots, options.vehicle))
+        lanes = LaneNetwork(town)
+
+        def route_from(place: Any) -> Route:
+            return lanes.wander(place, options.length, seed)
+
+        vehicle = stack.enter_context(vehicle_at(world, starts(spots, route_from), options.vehicle))
         carla = require("carla", "carla")
         sensor = world.spawn_actor(
             world.get_blueprint_library().find("sensor.other.collision"), carla.Transform(), attach_to=vehicle
@@ -102,7 +115,7 @@ def _drive(server: carla_bridge.Server, name: str, seed: int, options: argparse.
         stack.callback(sensor.destroy)
         if options.others:
             _traffic(client, world, spots[1:], options.others, seed)
-        route = LaneNetwork(town).wander(vehicle.get_location(), options.length, seed)
+        route = route_from(vehicle.get_location())
         agent = Watched(world, vehicle, route)
         start = time.perf_counter()
         outcome = drive(agent)

@@ -12,7 +12,7 @@ import argparse
 import logging
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,9 @@ if __package__ in (None, ""):  # run as a file
 
 import carla_bridge
 from avrec.errors import AvrecError, require
-from carla_bridge.route_agent import LaneNetwork, RouteAgent
+from carla_bridge.route_agent import LaneNetwork, Route, RouteAgent
 
-__all__ = ["Outcome", "drive", "main", "synchronous", "vehicle_at"]
+__all__ = ["Outcome", "drive", "main", "starts", "synchronous", "vehicle_at"]
 
 log = logging.getLogger("example")
 
@@ -99,13 +99,15 @@ def _run(options: argparse.Namespace) -> Outcome:
         spots = town.get_spawn_points()
         random.Random(options.seed).shuffle(spots)
         lanes = LaneNetwork(town)
+
+        def route_from(start: Any) -> Route:
+            if options.goal:
+                return lanes.plan(start, carla.Location(options.goal[0], options.goal[1], start.z))
+            return lanes.wander(start, options.length, options.seed)
+
         stack.enter_context(synchronous(world))
-        vehicle = stack.enter_context(vehicle_at(world, spots, options.vehicle))
-        start = vehicle.get_location()
-        if options.goal:
-            route = lanes.plan(start, carla.Location(options.goal[0], options.goal[1], start.z))
-        else:
-            route = lanes.wander(start, options.length, options.seed)
+        vehicle = stack.enter_context(vehicle_at(world, starts(spots, route_from), options.vehicle))
+        route = route_from(vehicle.get_location())
         log.info("%s drives %.0f m.", vehicle.type_id, route.length_m)
         return drive(RouteAgent(world, vehicle, route), move_spectator=options.move_spectator)
 
@@ -123,8 +125,29 @@ def synchronous(world: Any, step_s: float = 0.05) -> Iterator[None]:
         world.apply_settings(before)
 
 
+def starts(spots: Iterable[Any], route_from: Callable[[Any], Route]) -> Iterator[Any]:
+    """Those of some spots (`carla.Transform`) from which there is a route.
+
+    Raises:
+        AvrecError: there is none from any.
+    """
+    found = False
+    for spot in spots:
+        try:
+            route_from(spot.location)
+        except AvrecError:
+            continue
+        found = True
+        yield spot
+    if not found:
+        raise AvrecError(
+            "From none of the map's spawn points such a route leads along its lanes. Ask for a shorter one, or for "
+            "another goal."
+        )
+
+
 @contextmanager
-def vehicle_at(world: Any, spots: list[Any], blueprint: str) -> Iterator[Any]:
+def vehicle_at(world: Any, spots: Iterable[Any], blueprint: str) -> Iterator[Any]:
     """A vehicle at the first free spot, standing on its wheels; destroyed afterwards.
 
     Raises:
@@ -135,7 +158,7 @@ def vehicle_at(world: Any, spots: list[Any], blueprint: str) -> Iterator[Any]:
         raise AvrecError(f"This server has no blueprint {blueprint!r}. Name one, as vehicle.tesla.model3.")
     vehicle = next((each for spot in spots if (each := world.try_spawn_actor(found[0], spot)) is not None), None)
     if vehicle is None:
-        raise AvrecError(f"None of the map's {len(spots)} spawn points is free. Destroy some vehicles first.")
+        raise AvrecError("No spawn point to start from is free. Destroy some vehicles first.")
     try:
         for _ in range(10):
             world.tick()

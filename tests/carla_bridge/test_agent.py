@@ -221,6 +221,23 @@ def test_it_stops_behind_what_stands_on_its_route_and_follows_what_moves(world: 
     assert car.get_velocity().length() < 0.05
 
 
+def test_it_starts_where_the_road_is_long_enough(loop: Any) -> None:
+    """And says so where none is."""
+    lanes = LaneNetwork(loop)
+    spots = [carla.Transform(carla.Location(x, LANE_M / 2, 0)) for x in (10, 50, 90)]
+    goal = carla.Location(60, LANE_M / 2, 0)
+
+    def near(start: Any) -> Route:
+        route = lanes.plan(start, goal)
+        if route.length_m > 100:
+            raise AvrecError("too long")
+        return route
+
+    assert [spot.location.x for spot in example_route_agent.starts(spots, near)] == [10, 50]
+    with pytest.raises(AvrecError, match="From none of"):
+        list(example_route_agent.starts(spots[2:], near))
+
+
 def refuse(host: str, port: int) -> Any:
     raise AvrecError(f"No CARLA server answers at {host}:{port}.")
 
