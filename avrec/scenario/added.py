@@ -14,6 +14,7 @@ from avrec.scenario.guide import Guide
 from avrec.scenario.heights import heights_of
 from avrec.scenario.looks import look_for
 from avrec.scenario.scenario import Scenario
+from avrec.scenario.still import MOST_M2, still_area
 
 __all__ = ["CAR_SIZE_M", "PERSON_SIZE_M", "ego_state", "new_id", "with_car", "with_person"]
 
@@ -94,6 +95,12 @@ def _fitted(case: Scenario, track: Track) -> Scenario:
         if other.covers(case.start_us):
             pose = other.world_from_box.at(case.start_us, outside="hold")
             others[other.id] = box_of_pose(pose, float(other.size_m[0]), float(other.size_m[1]))
+    mesh, foot_m = case.scene.mesh, float(track.world_from_box.poses[0, 2, 3] - track.size_m[2] / 2)
+    if mesh is not None and still_area(mesh, box, foot_m) > MOST_M2:
+        raise AvrecError(
+            f"A new {track.label} does not fit at ({box.x:.1f}, {box.y:.1f}): something that does not move stands "
+            "there. Choose another place or gap."
+        )
     for name, there in others.items():
         if overlap(box, there):
             raise AvrecError(

@@ -100,7 +100,7 @@ def _faces(
     """Blobs on the faces of a part that reaches from ``low`` to ``high``, shares -1..1 of the half sizes."""
     first, last = np.array(low) * size_m / 2, np.array(high) * size_m / 2
     half, middle = (last - first) / 2, (first + last) / 2
-    step = min(SPACING_M, float(np.sort(half)[1]))
+    step = min(SPACING_M, float(np.sort(half)[1]) / 3)
     places, scales, shades = [], [], []
     for axis in range(3):
         u, v = (axis + 1) % 3, (axis + 2) % 3

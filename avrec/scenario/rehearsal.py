@@ -13,10 +13,13 @@ from avrec.scenario.added import ego_state
 from avrec.scenario.boxes import EgoShape, box_of_pose, distance, overlap
 from avrec.scenario.director import Director
 from avrec.scenario.scenario import Scenario
+from avrec.scenario.still import MOST_M2, still_area
 
-__all__ = ["Meeting", "Rehearsal", "checked", "rehearse"]
+__all__ = ["STILL", "Meeting", "Rehearsal", "checked", "rehearse"]
 
 STEP_S = 0.05
+STILL = "something that does not move"
+LOOK_EVERY_M = 0.5
 
 
 class Meeting(NamedTuple):
@@ -34,7 +37,8 @@ class Rehearsal:
     Attributes:
         fired_s: when each event of the case began, None where it never did.
         ego_hit: the first time that an actor of the case touches the ego.
-        in_the_way: the first time before that, that an actor of the case touches somebody else.
+        in_the_way: the first time before that, that an actor of the case touches somebody else, or that an added one
+            touches `STILL`, a thing of the surface mesh.
         least_m, least_s: smallest distance between the ego and an actor of the case, and when.
     """
 
@@ -58,6 +62,7 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
     sizes = {track.id: (float(track.size_m[0]), float(track.size_m[1])) for track in case.scene.tracks}
     spans = {track.id: track.world_from_box.span_us for track in case.scene.tracks}
     ego_hit = in_the_way = None
+    looked: dict[str, tuple[float, float]] = {}
     least, least_s = inf, 0.0
     for index, time_us in enumerate(times.tolist()):
         ego = ego_state(case, time_us)
@@ -84,6 +89,13 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
                     if other != key and hypot(box.x - mine.x, box.y - mine.y) < 15.0 and overlap(mine, box):
                         in_the_way = Meeting(seconds, key, other)
                         break
+                x, y = looked.get(key, (inf, inf))
+                if key in case.added and key in states and hypot(mine.x - x, mine.y - y) > LOOK_EVERY_M:
+                    looked[key] = (mine.x, mine.y)
+                    foot_m = float(states[key].world_from_box[2, 3] - case.scene.track(key).size_m[2] / 2)
+                    mesh = case.scene.mesh
+                    if in_the_way is None and mesh is not None and still_area(mesh, mine, foot_m) > MOST_M2:
+                        in_the_way = Meeting(seconds, key, STILL)
     begun = {id(event): (time_us - case.start_us) / 1e6 for time_us, event in director.fired}
     return Rehearsal(tuple(begun.get(id(event)) for event in case.events), ego_hit, in_the_way, least, least_s)
 
@@ -101,10 +113,8 @@ def checked(case: Scenario, *, advice: str = "Change the case.") -> Scenario:
     found = rehearse(case)
     if found.in_the_way is not None:
         time_s, actor, other = found.in_the_way
-        raise AvrecError(
-            f"In {case.name}, {actor} would run into {other} after {time_s:.1f} s. {advice} Or leave {other} out with "
-            f"scene.without_actor({other!r})."
-        )
+        out = "" if other == STILL else f" Or leave {other} out with scene.without_actor({other!r})."
+        raise AvrecError(f"In {case.name}, {actor} would run into {other} after {time_s:.1f} s. {advice}{out}")
     for event, begun in zip(case.events, found.fired_s, strict=True):
         if begun is None:
             raise AvrecError(

@@ -14,6 +14,7 @@ import scenarios
 from avrec.errors import AvrecError
 from avrec.gaussians import Gaussians
 from avrec.geometry import Trajectory, transform_from
+from avrec.mesh.mesh import Mesh
 from avrec.scenario import Scenario, ego_state, rehearse, replay
 from avrec.scene import Scene
 from scenarios.by_name import case_named
@@ -167,6 +168,23 @@ def test_pedestrians_of_the_recording(street: Scene, empty: Scene) -> None:
     assert rehearse(free).in_the_way is None
 
 
+def test_what_stands_there_without_a_track_is_seen(empty: Scene) -> None:
+    """A wall of the surface mesh, first where the person is to stand, then in the car's lane."""
+
+    def walled(ahead_m: float, left_m: float) -> Scene:
+        corners = np.array([[ahead_m, left_m - 1.0, z, 1.0] for z in (0.0, 2.0)] + [[ahead_m, left_m + 1.0, 1.0, 1.0]])
+        points = (street_scene(SECONDS).ego.at(START_US) @ corners.T).T[:, :3]
+        return replace(empty, mesh=Mesh(points, np.array([[0, 2, 1]], np.int32)))
+
+    scenarios.pedestrian_dart_out(walled(24.0, 3.4), place_m=20.2)
+    with pytest.raises(AvrecError, match="does not move stands there"):
+        scenarios.pedestrian_dart_out(walled(24.0, -3.4), place_m=20.2)
+    with pytest.raises(AvrecError, match="into something that does not move"):
+        scenarios.pedestrian_dart_out(walled(24.0, -2.0), place_m=20.2)
+    with pytest.raises(AvrecError, match="into something that does not move"):
+        scenarios.cut_in(walled(20.0, 3.4), overtaking=True)
+
+
 def test_looks_of_added_actors(street: Scene, caplog: pytest.LogCaptureFixture) -> None:
     case = scenarios.pedestrian_dart_out(street)
     assert any("looks like the recorded pedestrian" in note for note in case.notes)
@@ -239,3 +257,23 @@ def test_numbers_that_are_none_are_refused(street: Scene) -> None:
     for make in makes:
         with pytest.raises(AvrecError, match="out of range"):
             make()
+
+
+def test_the_example_in_the_docs_works(empty: Scene) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    example = text.partition("# parked_car_opens_up.py")[2].partition("```")[0]
+    space: dict[str, Any] = {}
+    exec(example, space)
+    ego = np.linalg.inv(empty.ego.at(START_US))
+    parked = [
+        track.id
+        for track in empty.tracks
+        if track.label == "car" and not track.moving
+        for x, y, _, _ in [ego @ track.world_from_box.poses[0, :, 3]]
+        if x > 30.0 and y < 0.0
+    ]
+    assert len(example.strip().splitlines()) < 20
+    case = space["pulls_out"](empty, actor=parked[0], notice_s=2.5)
+    found = rehearse(case)
+    assert found.fired_s[0] is not None
+    assert found.least_m < 3.0
