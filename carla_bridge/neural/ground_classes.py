@@ -23,6 +23,8 @@ Int64 = NDArray[np.int64]
 LANE_CELL_M, PAINT_CELL_M = 0.1, 0.05
 REACH_M = 60.0
 """How far from the recorded path a scene has ground to be told apart."""
+MOST_FACE_M = 10.0
+"""Faces whose middles are this far outside may still reach in."""
 BLOCK = 2_000_000
 _RANK = {Label.ROAD: 3, Label.RAIL: 2, Label.SIDEWALK: 1}
 """Which class a cell takes that several lanes cover."""
@@ -37,29 +39,30 @@ class GroundClasses:
     """
 
     def __init__(self, road_map: RoadMap, path: Float64) -> None:
-        self._lanes = _cells(lane_surfaces(road_map.lanes), path, LANE_CELL_M)
-        self._paint = _cells(paint_surfaces(road_map.graph, road_map.ground), path, PAINT_CELL_M)
+        self._low, self._high = path[:, :2].min(0) - REACH_M, path[:, :2].max(0) + REACH_M
+        self._lanes = _cells(lane_surfaces(road_map.lanes), self._low, self._high, LANE_CELL_M)
+        self._paint = _cells(paint_surfaces(road_map.graph, road_map.ground), self._low, self._high, PAINT_CELL_M)
 
-    def at(self, points: Float64) -> Int64:
-        """Classes at points [N, 3] on the ground; land where no lane is."""
-        label = np.full(len(points), int(Label.TERRAIN))
+    def at(self, points: Float64, otherwise: Int64) -> Int64:
+        """Classes at points [N, 3] on the ground: land where no lane is, and ``otherwise`` [N] far from the path."""
+        inside = ((points[:, :2] >= self._low) & (points[:, :2] < self._high)).all(1)
+        label = np.where(inside, int(Label.TERRAIN), otherwise)
         for (keys, values), size in ((self._lanes, LANE_CELL_M), (self._paint, PAINT_CELL_M)):
             if len(keys):
                 wanted = _keys(points, size)
                 place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-                label = np.where(keys[place] == wanted, values[place], label)
+                label = np.where((keys[place] == wanted) & inside, values[place], label)
         return label
 
 
-def _cells(surfaces: Iterable[Surface], path: Float64, size: float) -> tuple[Int64, Int64]:
+def _cells(surfaces: Iterable[Surface], low: Float64, high: Float64, size: float) -> tuple[Int64, Int64]:
     """Cells that surfaces cover, as rising keys, and their classes."""
-    low, high = path[:, :2].min(0) - REACH_M, path[:, :2].max(0) + REACH_M
     keys, values = [], []
     for surface in surfaces:
         corners = surface.vertices[surface.faces]
         middle = corners.mean(1)[:, :2]
-        near = ((middle > low) & (middle < high)).all(1)
-        found, face = _spread(corners[near], size / 2)
+        near = ((middle >= low - MOST_FACE_M) & (middle < high + MOST_FACE_M)).all(1)
+        found, face = _spread(corners[near], 0.7 * size)
         cell, first = np.unique(_keys(found, size), return_index=True)
         keys.append(cell)
         values.append(surface.labels[near][face[first]].astype(np.int64))

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from avrec.scene import Scene
 from carla_bridge.neural.ground_classes import GroundClasses
 from carla_bridge.replay.fit import kind_of
+from carla_bridge.sensors.caster import ground_labels
 from carla_bridge.sensors.rendering import WorldView, solid_actors
 from carla_bridge.world.pose import Pose, compose, rows
 from carla_bridge.world.road_map import RoadMap
 from carla_bridge.world.world import World
 
-__all__ = ["SKY", "Labels"]
+__all__ = ["GROUND", "SKY", "Labels"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -25,6 +26,8 @@ SKY, STATIC = 11, 20
 FIXTURES = (6, 7, 8)
 """Poles, traffic lights and signs of the map, as far as the scene shows something where they stand."""
 OF_KIND = {"car": 14, "truck": 15, "bus": 16, "motorcycle": 18, "bicycle": 19, "person": 12, "prop": 20}
+GROUND = (1, 2, 10, 24)
+"""Road, sidewalk, land, paint."""
 GROUND_M = 0.25
 """Nearer to the ground than this is ground."""
 MARGIN_M = 0.15
@@ -62,7 +65,7 @@ class Labels:
         flat = points.reshape(-1, 3)
         ground = view.world.road_map.ground.at(flat[:, 0], flat[:, 1], flat[:, 2])
         low = (np.abs(flat[:, 2] - ground.z) < GROUND_M).reshape(owner.shape) & there
-        label[low] = self._ground_of(view.world.road_map).at(points[low])
+        label[low] = self.ground(view, points[low])
         for piece in view.world.road_map.furniture:
             if piece.label in FIXTURES:
                 middle, half = np.array(piece.pose.position), np.array(piece.half)
@@ -74,10 +77,12 @@ class Labels:
         label[~there] = SKY
         return label
 
-    def _ground_of(self, road_map: RoadMap) -> GroundClasses:
+    def ground(self, view: WorldView, points: Float64) -> Int64:
+        """Class at points [N, 3] on the ground."""
+        road_map = view.world.road_map
         if self._ground is None or self._ground[0] is not road_map:
             self._ground = road_map, GroundClasses(road_map, self._path)
-        return self._ground[1]
+        return self._ground[1].at(points, ground_labels(view, points))
 
 
 def _inside(points: Float64, middle: Float64, turn: Float64, half: Float64) -> Bool:

@@ -15,7 +15,7 @@ from avrec.raster import SCENE_SETTINGS, Raster, View, rasterize
 from avrec.raster.native.rasterizer import NativeRasterizer
 from avrec.rendering.shot import sky_background
 from avrec.scene import Scene
-from carla_bridge.neural.labels import SKY, Labels
+from carla_bridge.neural.labels import GROUND, SKY, Labels
 from carla_bridge.neural.looks import Looks, pose_matrix
 from carla_bridge.neural.rays import AGREE, read_along, surface_depth
 from carla_bridge.sensors.caster import cast
@@ -138,6 +138,9 @@ class SceneRenderer:
         distance[taken], owner[taken], normal[taken] = far[other], 0, facing[other]
         points = origin + world_ways[taken] * far[other, None]
         label[taken] = self.labels.classes(view, points, owner[taken], np.ones(len(taken), np.bool_))
+        low = np.isfinite(distance) & (owner == 0) & np.isin(label, GROUND)
+        low[taken] = False
+        label[low] = self.labels.ground(view, origin + world_ways[low] * distance[low, None])
         lost = ~(distance <= reach)
         distance[lost], label[lost], owner[lost] = np.inf, SKY, 0
         return distance, label, owner, normal

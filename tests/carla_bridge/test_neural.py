@@ -18,7 +18,7 @@ from carla_bridge.neural.looks import _mirrored
 from carla_bridge.neural.rays import read_along
 from carla_bridge.sensors.rendering import CameraRequest, WorldView
 from carla_bridge.server.blueprints import catalogue, spec_of
-from carla_bridge.world import World, read_road_map
+from carla_bridge.world import RoadMap, World, read_road_map
 from carla_bridge.world.pose import Pose, rows
 from carla_bridge.world.walls import NOBODY, WallBumper, walls_of_mesh
 from tests.carla_bridge.support import loop_map
@@ -32,9 +32,14 @@ def scene() -> Scene:
     return tiny_scene(map_xodr=loop_map(), ego=straight_path(4.0, 0.0))
 
 
+@pytest.fixture(scope="module")
+def road_map() -> RoadMap:
+    return read_road_map(loop_map())
+
+
 @pytest.fixture
-def world() -> World:
-    return World(read_road_map(loop_map()))
+def world(road_map: RoadMap) -> World:
+    return World(road_map)
 
 
 def request(kind: str, **changes: Any) -> CameraRequest:

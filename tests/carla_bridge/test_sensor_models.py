@@ -14,7 +14,11 @@ from carla_bridge.sensors.dvs import EventModel, brightness, find_events
 from carla_bridge.sensors.events import swept_ball
 from carla_bridge.sensors.lidar import pulses
 from carla_bridge.server.blueprints import catalogue
-from carla_bridge.world.pose import Pose
+from carla_bridge.server.host import Host
+from carla_bridge.server.profiles import profile_of
+from carla_bridge.world import read_road_map
+from carla_bridge.world.pose import Pose, rows
+from tests.carla_bridge.support import loop_map
 
 MS = 1_000_000
 
@@ -116,8 +120,6 @@ def test_a_ball_touches_where_a_fine_walk_finds_it(y: float, z: float, yaw: floa
     half = np.array([1.0, 0.6, 0.8])
     box = Pose(6.0, y, z, 0.3, pitch, yaw)
     found = swept_ball(np.zeros(3), np.array([1.0, 0, 0]), 15.0, radius, box, half)
-    from carla_bridge.world.pose import rows
-
     walk = np.linspace(0, 15, 30001)
     centers = (np.outer(walk, [1.0, 0, 0]) - box.position) @ np.array(rows(box))
     away = np.linalg.norm(np.maximum(np.abs(centers) - half, 0.0), axis=1)
@@ -148,3 +150,37 @@ def test_impossible_sensors_are_refused(name: str, values: dict[str, Any], words
     attributes = {**catalogue()[f"sensor.{name}"].defaults, **{key: str(value) for key, value in values.items()}}
     with pytest.raises(ValueError, match=words):
         check(attributes)
+
+
+def test_the_log_tells_once_what_does_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    host = Host(read_road_map(loop_map()), profile_of("0.9.16"))
+    blueprint = host.blueprints["sensor.camera.rgb"]
+    for _ in range(2):
+        host.spawn(blueprint, {"bloom_intensity": "2", "fov": "70", "iso": "100.0"}, Pose(0.0, 0.0, 2.0))
+    host.spawn(host.blueprints["sensor.camera.depth"], {"lens_k": "2"}, Pose(0.0, 0.0, 2.0))
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        "bloom_intensity of sensor.camera.rgb does nothing: pictures here have no such stage.",
+        "lens_k of sensor.camera.depth does nothing: it only counts with a lens_circle_multiplier above 0.",
+    ]
+
+
+def test_nobody_looking_costs_no_picture_and_no_memory() -> None:
+    """A camera that is looked at again starts afresh: no flow across the time in which nobody looked."""
+    host = Host(read_road_map(loop_map()), profile_of("0.9.16"))
+    flows: list[Any] = []
+
+    class Still:
+        def camera(self, view: Any, request: Any) -> Any:
+            flows.append((request.pose, request.before, request.step_s))
+            return np.zeros((request.height, request.width, 2), np.float32)
+
+    host.rack.renderer = Still()
+    camera = host.spawn(host.blueprints["sensor.camera.optical_flow"], {"sensor_tick": "0.1"}, Pose(0.0, 0.0, 2.0))
+    stream = next(iter(host.rack._sensors.values())).stream
+    for step in range(8):
+        host.streams._readers = {} if step in (2, 3) else {stream: []}
+        host.world.set_pose(camera, Pose(float(step), 0.0, 2.0))
+        host.tick()
+    assert [(pose.x, before.x) for pose, before, _ in flows] == [(0, 0), (4, 4), (6, 4)]
+    assert [step for _, _, step in flows] == pytest.approx([0.1] * 3)
