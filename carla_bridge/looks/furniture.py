@@ -50,22 +50,30 @@ class Fixture:
 def fixtures_of(graph: LaneGraph, ground: Ground) -> list[Fixture]:
     """Lights and signs of a map; what is painted on the road is left out."""
     found = []
+    shapes: dict[tuple[object, ...], Surface] = {}
     for signal in graph.signals:
         if "stencil" in signal.name.lower():
             continue
         middle, half = panel_of(signal)
         foot = ground.height(middle.x, middle.y, middle.z)
-        low = middle.z - half[2] - foot
+        low = round(middle.z - half[2] - foot, 3)
         if low < -2.0 * half[2]:
             continue  # below the ground
-        parts = [_pole(max(low + 2 * half[2], 0.1))]
-        if is_light(signal):
-            parts += _light(half, low)
-        else:
-            for turn in (0.0, pi) if signal.both_directions else (0.0,):
-                parts += _sign(signal, half, low, turn)
-        found.append(Fixture(signal.id, middle._replace(z=foot), Surface.joined(parts)))
+        key = (is_light(signal), signal.type, signal.name, signal.text, signal.value, signal.both_directions, half, low)
+        if key not in shapes:
+            shapes[key] = _shape(signal, half, low)
+        found.append(Fixture(signal.id, middle._replace(z=foot), shapes[key]))
     return found
+
+
+def _shape(signal: Signal, half: Vector, low: float) -> Surface:
+    """A pole, and a panel whose foot is ``low`` metres above the ground."""
+    parts = [_pole(max(low + 2 * half[2], 0.1))]
+    if is_light(signal):
+        return Surface.joined(parts + _light(half, low))
+    for turn in (0.0, pi) if signal.both_directions else (0.0,):
+        parts += _sign(signal, half, low, turn)
+    return Surface.joined(parts)
 
 
 def _light(half: Vector, low: float) -> list[Surface]:

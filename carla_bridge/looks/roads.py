@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from avrec.drive.lane_graph import Crosswalk, Lane, LaneGraph, LaneMark, StopLine
 from avrec.mesh.rays import Kind, Surface
@@ -30,6 +31,7 @@ STANDARD_M = 0.13
 KERB_M = 0.16
 STOP_LINE_M = 0.4
 STRIPE_M = 0.5
+NEAREST_STEPS = 16
 MAX_DASHES = 200_000
 _COLOURS = {
     "yellow": (0.66, 0.40, 0.035),
@@ -85,10 +87,10 @@ def _lengthened(line: Float64) -> Float64:
 def paint_surfaces(graph: LaneGraph, ground: Ground) -> list[Surface]:
     """Lane marks, kerb stones, stop lines and crossings."""
     found = [surface for lane in graph.lanes.values() for surface in _marks_of(lane, graph)]
-    lanes = list(graph.lanes.values())
     found += [surface for line in graph.stop_lines if (surface := _stop_line(line)) is not None]
+    traffic = _Traffic(graph.lanes.values()) if graph.crosswalks else None
     for walk in graph.crosswalks:
-        found += _crossing(walk, lanes, ground)
+        found += _crossing(walk, traffic, ground) if traffic is not None else []
     return found
 
 
@@ -190,7 +192,7 @@ def _stop_line(line: StopLine) -> Surface | None:
     return Surface.of(*strip(points + aside + lift, points - aside + lift), WHITE, Label.ROAD_LINE)
 
 
-def _crossing(walk: Crosswalk, lanes: list[Lane], ground: Ground) -> list[Surface]:
+def _crossing(walk: Crosswalk, traffic: _Traffic, ground: Ground) -> list[Surface]:
     """Stripes along the traffic."""
     polygon = walk.polygon
     if len(polygon) > 1 and np.allclose(polygon[0], polygon[-1]):
@@ -198,7 +200,7 @@ def _crossing(walk: Crosswalk, lanes: list[Lane], ground: Ground) -> list[Surfac
     if len(polygon) < 3:
         return []
     middle = polygon.mean(0)
-    turn = _traffic_at(middle, lanes)
+    turn = traffic.at(middle)
     local = (polygon[:, :2] - middle[:2]) @ turn
     low, high = float(local[:, 1].min()), float(local[:, 1].max())
     count = int((high - low + STRIPE_M) // (2 * STRIPE_M))
@@ -217,22 +219,24 @@ def _crossing(walk: Crosswalk, lanes: list[Lane], ground: Ground) -> list[Surfac
     return found
 
 
-def _traffic_at(point: Float64, lanes: list[Lane]) -> Float64:
-    """Columns: along the nearest driving lane and across it, [2, 2]."""
-    best, ahead = np.inf, np.array([1.0, 0.0])
-    for lane in lanes:
-        if not lane.drivable:
-            continue
-        away = ((lane.center[:, :2] - point[:2]) ** 2).sum(1)
-        index = int(away.argmin())
-        # Long straight steps: the middle of the nearest step counts, not only its ends.
-        for k in (max(index - 1, 0), min(index, len(lane.center) - 2)):
-            a, step = lane.center[k, :2], lane.center[k + 1, :2] - lane.center[k, :2]
-            share = np.clip((point[:2] - a) @ step / max(float(step @ step), 1e-12), 0.0, 1.0)
-            far = float(((a + share * step - point[:2]) ** 2).sum())
-            if far < best - 1e-6:
-                best, ahead = far, step / max(float(np.linalg.norm(step)), 1e-9)
-    return np.array([[ahead[0], -ahead[1]], [ahead[1], ahead[0]]])
+class _Traffic:
+    """Where the nearest driving lane leads."""
+
+    def __init__(self, lanes: Iterable[Lane]) -> None:
+        driven = [lane.center[:, :2] for lane in lanes if lane.drivable]
+        self._start = np.concatenate([line[:-1] for line in driven] or [np.zeros((1, 2))])
+        self._step = np.concatenate([np.diff(line, axis=0) for line in driven] or [np.array([[1.0, 0.0]])])
+        self._tree = cKDTree(self._start + self._step / 2)
+
+    def at(self, point: Float64) -> Float64:
+        """Columns: along it and across it, [2, 2]."""
+        near = np.atleast_1d(self._tree.query(point[:2], k=min(NEAREST_STEPS, len(self._start)))[1])
+        start, step = self._start[near], self._step[near]
+        square = np.maximum((step**2).sum(1), 1e-12)
+        share = np.clip(((point[:2] - start) * step).sum(1) / square, 0.0, 1.0)
+        best = int(np.linalg.norm(start + share[:, None] * step - point[:2], axis=1).argmin())
+        ahead = step[best] / np.sqrt(square[best])
+        return np.array([[ahead[0], -ahead[1]], [ahead[1], ahead[0]]])
 
 
 def _cut(polygon: Float64, level: float, sign: float) -> Float64:

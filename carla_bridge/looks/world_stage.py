@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ Int64 = NDArray[np.int64]
 
 # carla.VehicleLightState
 POSITION, LOW, HIGH, BRAKE, RIGHT, LEFT, REVERSE, SPECIAL = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20, 0x40, 0x200 | 0x400
+BASES = frozenset({"car", "van", "truck", "bus", "motorcycle", "bicycle"})
+SPECIALS = frozenset({"emergency", "taxi"})
 BLINK_S = 0.8
 MOST_HEADLIGHTS = 12
 HEADLIGHT_M = 160.0
@@ -58,11 +61,14 @@ class WorldStage:
         self._stage = RayStage()
         self._still = self._stage.add(scenery(road_map))
         fixtures = fixtures_of(road_map.graph, road_map.ground)
-        self._fixtures = [self._stage.add(each.surface) for each in fixtures]
+        shapes = {id(each.surface): each.surface for each in fixtures}  # many signals look alike
+        numbers = {key: self._stage.add(surface) for key, surface in shapes.items()}
+        self._fixtures = [numbers[id(each.surface)] for each in fixtures]
         self._fixed = _matrices(np.array([each.pose for each in fixtures]).reshape(-1, 6))
         self._signals = [each.signal for each in fixtures]
         self._shapes: dict[tuple[object, ...], int] = {}
         self._placed: tuple[object, ...] | None = None
+        self._world: ref[World] | None = None
         self._owners: Int64 = np.zeros(0, dtype=np.int64)
 
     def trace(
@@ -110,8 +116,8 @@ class WorldStage:
         lamps = [_lamps(actor, world.time_s) for actor in actors]
         states = tuple(light.state for light in world.signals.lights)
         doors = tuple(actor.doors for actor in actors)
-        key = (id(world), world.version, ignore, tuple(around), pose.tobytes(), tuple(lamps), doors, states)
-        if key == self._placed:
+        key = (world.version, ignore, tuple(around), pose.tobytes(), tuple(lamps), doors, states)
+        if key == self._placed and self._world is not None and self._world() is world:
             return
         fixed = len(self._fixtures)
         shapes, poses = [self._still, *self._fixtures], [np.eye(4), *self._fixed]
@@ -137,14 +143,16 @@ class WorldStage:
                 bits.append(0)
         self._stage.place(shapes, np.stack(poses), paint, np.array(bits, dtype=np.uint32))
         self._owners = np.array([*owners, 0], dtype=np.int64)  # the last is nobody's: body -1
-        self._placed = key
+        self._placed, self._world = key, ref(world)
 
     def _of_spec(self, spec: ActorSpec) -> int:
         label = int((spec.labels or (Label.NONE,))[0])
         if spec.kind is Kind.VEHICLE:
-            base, special = spec.attributes.get("base_type", "car"), spec.attributes.get("special_type", "")
-            if spec.attributes.get("number_of_wheels") == "2" and base not in ("motorcycle", "bicycle"):
+            base, special = (spec.attributes.get(name, "") for name in ("base_type", "special_type"))
+            if spec.attributes.get("number_of_wheels") == "2" and base != "bicycle":
                 base = "motorcycle"
+            # Clients may write anything here; shapes are kept, so there must not be ever more of them.
+            base, special = base if base in BASES else "car", special if special in SPECIALS else ""
             return self._shape(
                 (base, special, spec.half, label), lambda: vehicle_shape(base, spec.half, label, special)
             )

@@ -330,3 +330,28 @@ def test_rays_in_a_scene_meet_its_mesh() -> None:
         distance, _, owner, _ = cast(WorldView(world, NOON), start, -normal[index][None], 1.0)
         assert distance[0] <= 0.05 + 1e-3
         assert owner[0] == 0
+
+
+def test_a_map_without_lanes_is_land() -> None:
+    text = (
+        '<?xml version="1.0"?><OpenDRIVE><header revMajor="1" revMinor="4"/><road name="" length="50" id="1" '
+        'junction="-1"><planView><geometry s="0" x="0" y="0" hdg="0" length="50"><line/></geometry></planView><lanes>'
+        '<laneSection s="0"><center><lane id="0" type="none" level="false"/></center></laneSection></lanes></road>'
+        "</OpenDRIVE>"
+    )
+    world = World(read_road_map(text.encode()))
+    heights, labels = below(world, np.array([[3.0, 1.0, 0.0], [900.0, -700.0, 0.0]]))
+    assert labels.tolist() == [Label.TERRAIN] * 2
+    assert np.abs(heights).max() < 0.2
+    assert shoot(world, Pose(0.0, 0.0, 2.0)).shape == (64, 64, 4)
+
+
+def test_worlds_on_one_map_do_not_see_each_other(loop: RoadMap) -> None:
+    here, there = World(loop), World(loop)
+    car = put(here, CAR, Pose(20.0, -1.75, 0.0))
+    put(there, "vehicle.mitsubishi.fusorosa", Pose(20.0, -1.75, 0.0), special_type="anything")
+    origin, ahead = np.array([10.0, -1.75, 1.2]), np.array([[1.0, 0.0, 0.0]])
+    near = [cast(WorldView(world, NOON), origin, ahead, 50.0)[1][0] for world in (here, there, here)]
+    assert near == [14, 16, 14]
+    here.destroy(car.id)
+    assert np.isinf(cast(WorldView(here, NOON), origin, ahead, 50.0)[0][0])
