@@ -110,7 +110,7 @@ def _map_of(
     }
     graph = infer_map(
         replace(drive, frames=learned),
-        None if ground is None else ground.height_at,
+        None if ground is None or drive.sweeps else ground.height_at,  # lidar by itself shows kerbs that a mesh rounds
         ego=scene.ego,
         cameras=scene.cameras,
         appearance=scene.appearance,
