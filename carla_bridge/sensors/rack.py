@@ -49,7 +49,7 @@ class Sensor:
         measure: gives the bodies of this step's messages.
         memory: what it keeps from one measurement to the next.
         due_s: time of its next measurement; the first one, in the step after its birth, sets the phase.
-        last_s: when it was due last.
+        waited_s: since it was due last, as the sum of the steps: the same bits whatever the clock says.
         elapsed_s: from the last time that it was due to this one.
         age_s: the sum of these.
         in_a_row: it measured the last time that it was due, so its memory is that old.
@@ -65,7 +65,7 @@ class Sensor:
     memory: dict[str, Any]
     born: int
     due_s: float = -inf
-    last_s: float = -inf
+    waited_s: float = 0.0
     elapsed_s: float = 0.0
     age_s: float = 0.0
     in_a_row: bool = False
@@ -162,11 +162,12 @@ class SensorRack:
     def _due(self, sensor: Sensor) -> bool:
         """Whether a sensor measures now; if so, when it does next."""
         now, every = self.world.time_s, sensor.every_s
+        sensor.waited_s += self.step_s
         if now < sensor.due_s - TOLERANCE_S:
             return False
         first = sensor.due_s == -inf
-        sensor.elapsed_s = max(every, self.step_s) if first else now - sensor.last_s
-        sensor.last_s = now
+        sensor.elapsed_s = max(every, self.step_s) if first else sensor.waited_s
+        sensor.waited_s = 0.0
         sensor.age_s += sensor.elapsed_s
         if every > 0.0:
             due = now if first else sensor.due_s
