@@ -75,15 +75,16 @@ def pedestrian_dart_out(
     crossing = _crossing_s(from_m, speed_mps) - late_s
     if place_m is not None:
         return _at_place(case, path, in_range("place_m", place_m, 1.0, 1000.0, "m"), crossing)
-    reasons = ""
+    blocked = "There is not enough time: choose a higher speed_mps, a smaller from_m or a longer part of the recording."
     for place in np.arange(4.0, path.length_m, 1.0).tolist():
+        if _too_early_or_late(case, path, place, crossing):
+            continue
         try:
             return _at_place(case, path, place, crossing)
         except AvrecError as error:
-            reasons = str(error)
+            blocked = f"At the last place that is in time: {error}"
     raise AvrecError(
-        f"Nowhere along the {path.length_m:.0f} m of the recorded way can a person dart out on the {side}; at the last "
-        f"place: {reasons or 'the way is too short'} Try the other side, or another from_m or speed_mps."
+        f"Nowhere along the {path.length_m:.0f} m of the recorded way can a person dart out on the {side}. {blocked}"
     )
 
 
@@ -107,25 +108,32 @@ def _arrival_s(case: Scenario, path: Guide, along_m: float) -> float:
     return float(times[reached[0]] - case.start_us) / 1e6 if len(reached) else float("inf")
 
 
+def _too_early_or_late(case: Scenario, path: Guide, place_m: float, crossing_s: float) -> str:
+    """Why the recorded ego cannot be met at a place; empty where it can."""
+    arrives = _arrival_s(case, path, _front_m(case) + place_m)
+    if arrives + LATE_S > case.seconds:
+        return (
+            f"The recorded ego does not reach {place_m:g} m early enough before the recording ends. Choose place_m "
+            f"below {path.length_m - _front_m(case):.0f}."
+        )
+    if arrives - crossing_s < EARLY_S:
+        return (
+            f"The recorded ego is at {place_m:g} m after {arrives:.1f} s already, but the person needs "
+            f"{crossing_s:.1f} s. Choose a larger place_m, a higher speed_mps or a smaller from_m."
+        )
+    return ""
+
+
 def _at_place(case: Scenario, path: Guide, place_m: float, crossing_s: float) -> Scenario:
     """The case with a person at a place.
 
     Raises:
         AvrecError: it does not work there.
     """
+    why = _too_early_or_late(case, path, place_m, crossing_s)
+    if why:
+        raise AvrecError(why)
     along = _front_m(case) + place_m
-    arrives = _arrival_s(case, path, along)
-    if arrives + LATE_S > case.seconds:
-        last = path.length_m - _front_m(case)
-        raise AvrecError(
-            f"The recorded ego does not reach {place_m:g} m early enough before the recording ends. Choose place_m "
-            f"below {last:.0f}."
-        )
-    if arrives - crossing_s < EARLY_S:
-        raise AvrecError(
-            f"The recorded ego is at {place_m:g} m after {arrives:.1f} s already, but the person needs "
-            f"{crossing_s:.1f} s. Choose a larger place_m, a higher speed_mps or a smaller from_m."
-        )
     sign = 1.0 if case.parameters["side"] == "left" else -1.0
     point, heading = path.at(along)
     aside = np.array([-np.sin(heading), np.cos(heading)]) * sign
