@@ -98,6 +98,7 @@ def replay(
         json: print what happened as JSON.
     """
     import carla_bridge
+    from avrec.scenario import replay as recorded
     from avrec.scene import Scene
     from carla_bridge.replay import ReplaySession
     from carla_bridge.replay.save import Take, play
@@ -118,7 +119,7 @@ def replay(
     )
     with reporting() as progress, ExitStack() as stack:
         make = None if case is None else case_named(case, CATALOGUE)
-        opened = Scene.open(scene)
+        opened = recorded(Scene.open(scene))
         for track in parse_names(without, "--without") or []:
             opened = opened.without_actor(track)
         played = opened if make is None else make(opened)
@@ -135,12 +136,12 @@ def replay(
         found = [
             {"other": hit.other, "seconds": (hit.time_us - first_us) / 1e6, "speed_mps": hit.speed_mps} for hit in hits
         ]
-        facts = {"scene": opened.name, "seconds": seconds, "save": save, **counts}
+        facts = {"scene": opened.scene.name, "seconds": seconds, "save": save, **counts}
         print_json(facts if make is None else {**facts, "case": case, "notes": notes, "collisions": found})
     else:
         where = f" in {save}" if save is not None else ""
         made = f"{counts['pictures']} pictures and {counts['sweeps']} lidar sweeps{where}"
-        say(f"Replayed {seconds:.1f} s of {opened.name} in {counts['ticks']} steps: {made}.")
+        say(f"Replayed {seconds:.1f} s of {opened.scene.name} in {counts['ticks']} steps: {made}.")
         for note in notes:
             say(note)
         for hit in hits:

@@ -50,7 +50,7 @@ def with_car(case: Scenario, line: Guide, along_m: float, speed_mps: float) -> t
         AvrecError: something stands where it is to be.
     """
     turn = float(line.at(along_m)[1] - _yaw(ego_state(case, case.start_us).world_from_rig))
-    look, size, note = look_for(case.scene, person=False, facing_rad=turn, size_m=np.array(CAR_SIZE_M))
+    look, size, note = look_for(case.wardrobe or case.scene, person=False, facing_rad=turn, size_m=np.array(CAR_SIZE_M))
     times = np.arange(case.start_us, case.end_us + KNOT_US, KNOT_US)
     ways = along_m + float(size[0]) / 2 + speed_mps * (times - case.start_us) / 1e6
     points, headings = line.at(ways)
@@ -64,7 +64,9 @@ def with_person(case: Scenario, xy: Float64, yaw: float) -> tuple[Scenario, str]
     Raises:
         AvrecError: something stands where they are to be.
     """
-    look, size, note = look_for(case.scene, person=True, facing_rad=0.0, size_m=np.array(PERSON_SIZE_M))
+    look, size, note = look_for(
+        case.wardrobe or case.scene, person=True, facing_rad=0.0, size_m=np.array(PERSON_SIZE_M)
+    )
     times = np.array([case.start_us, case.end_us])
     path = _on_ground(case, times, np.stack([xy, xy]), np.array([yaw, yaw]), float(size[2]))
     track = Track(new_id(case, "added_person"), "pedestrian", size, path)

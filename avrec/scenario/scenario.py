@@ -55,6 +55,7 @@ class Scenario:
         kpis: measures that matter in it.
         parameters: what it was made with.
         notes: what a user should know, e.g. how an added actor looks.
+        wardrobe: scene whose actors lend their looks, where not all of them are in ``scene`` any more.
     """
 
     scene: Scene
@@ -67,6 +68,7 @@ class Scenario:
     kpis: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    wardrobe: Scene | None = None
 
     @property
     def seconds(self) -> float:
@@ -124,6 +126,16 @@ class Scenario:
         if not actions or not all(hasattr(action, "begin") for action in actions):
             raise AvrecError("An event needs actions of avrec.scenario, such as SpeedTo(0.0). Give at least one.")
         return replace(self, events=(*self.events, Event(actor, trigger, actions)))
+
+    def without_actor(self, track_id: str) -> Scenario:
+        """Leave a recorded actor out; added ones may still look like them.
+
+        Raises:
+            AvrecError: no such actor, or one that the scenario needs.
+        """
+        if track_id in self.actors:
+            raise AvrecError(f"The actor {track_id} plays a part in {self.name}. Leave it out before making the case.")
+        return replace(self, scene=self.scene.without_actor(track_id), wardrobe=self.wardrobe or self.scene)
 
     def with_actor(self, track: Track, look: Gaussians | None, note: str = "") -> Scenario:
         """Add an actor.

@@ -190,6 +190,13 @@ def test_looks_of_added_actors(street: Scene, caplog: pytest.LogCaptureFixture) 
     assert any("looks like the recorded pedestrian" in note for note in case.notes)
     copied = next(id for id in street.actors if f"recorded {id}." in case.notes[0])
     assert case.scene.actors["added_person_1"] is street.actors[copied]
+    alone = replay(street)
+    for track in street.tracks:
+        if track.label == "car" and track.moving:
+            alone = alone.without_actor(track.id)
+    assert "looks like the recorded car" in scenarios.hard_brake(alone, gap_m=10.0).notes[0]
+    with pytest.raises(AvrecError, match="plays a part"):
+        case.without_actor("added_person_1")
     bare = replace(street, actors={}, static=Gaussians.empty(1))
     case = scenarios.pedestrian_dart_out(bare)
     assert "plain grey" in case.notes[0]
