@@ -162,7 +162,7 @@ def lamps(
     parts = []
     for side, blink in ((-1.0, Lamp.RIGHT), (1.0, Lamp.LEFT)):
         for sign, (out, inner, outer), main in ((1.0, front, Lamp.FRONT), (-1.0, rear, Lamp.TAIL)):
-            x, bend = sign * hx * out, sign * 0.05 * hx
+            x, bend = sign * hx * out, max(sign, 0.0) * 0.05 * hx
             cuts = np.linspace(inner, outer, 4) * hy * side
             order = [main, main, blink] if main is Lamp.FRONT else [Lamp.REVERSE, Lamp.BRAKE, blink]
             for number, lamp in enumerate(order):

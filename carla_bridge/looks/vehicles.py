@@ -102,7 +102,7 @@ def _car(half: Vector, label: int) -> list[Surface]:
     radius = min(0.235 * top, 0.42)
     parts += wheels(hx * 0.60, hy, radius, 0.22, label)
     lamp_z = 0.435 * top
-    parts += lamps(hx, hy, (0.985, 0.60, 0.86), (0.975, 0.55, 0.93), lamp_z, 0.11 * top, label)
+    parts += lamps(hx, hy, (0.985, 0.60, 0.86), (1.0, 0.46, 0.82), lamp_z, 0.11 * top, label)
     parts.append(panel(plate(hx * 1.0, 0.5 * hy, 0.22 * top, 0.30 * top, 0.004), TRIM, label))
     parts.append(panel(plate(hx * 1.0, 0.16 * hy, 0.31 * top, 0.36 * top, 0.006), (0.6, 0.6, 0.6), label))
     parts.append(panel(plate(-hx * 1.0, 0.16 * hy, 0.38 * top, 0.44 * top, -0.006), (0.6, 0.6, 0.6), label))

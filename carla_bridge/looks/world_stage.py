@@ -183,7 +183,7 @@ class WorldStage:
             turn = matrix_from_rpy(pose.roll, pose.pitch + (0.5 if actor.lights & HIGH else 1.0) * DIP_RAD, pose.yaw)
             hx, _, hz = actor.spec.half
             spot = np.array(pose.position) + turn @ np.array([hx + actor.spec.box_center[0], 0.0, 0.87 * hz]) - origin
-            strength = 22.0 if actor.lights & HIGH else 13.0
+            strength = 14.0 if actor.lights & HIGH else 8.0
             found.append((away, actor.id, [*spot, *turn[:, 0], strength, strength * 0.93, strength * 0.80]))
         found.sort()
         return np.array([numbers for _, _, numbers in found[:MOST_HEADLIGHTS]], dtype=np.float32).reshape(-1, 9)

@@ -121,7 +121,8 @@ inline Rgb surface_colour(const Stage &stage, const Sky &s, const std::vector<Li
         const float r2 = l[0] * l[0] + l[1] * l[1] + l[2] * l[2], r = std::sqrt(r2) + 1e-6f;
         const float cone = -(l[0] * beam.way[0] + l[1] * beam.way[1] + l[2] * beam.way[2]) / r;
         if (r > 90.f || cone < 0.75f) continue;
-        const float face = std::fabs(l[0] * n[0] + l[1] * n[1] + l[2] * n[2]) / r;
+        const float face = (l[0] * n[0] + l[1] * n[1] + l[2] * n[2]) / r;
+        if (face <= 0.f) continue;
         light = light + rgb(beam.rgb) * (ramp(0.75f, 0.985f, cone) * (0.15f + face) / (0.6f + 0.012f * r2));
     }
     Rgb c = albedo * light;
