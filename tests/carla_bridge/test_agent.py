@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import carla_bridge
 from avrec.errors import AvrecError
 from tests.carla_bridge.support import LANE_M, RADIUS_M, STRAIGHT_M, loop_map
+from tests.rendering.scenes import straight_path, tiny_scene
 
 carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
 
@@ -253,8 +254,8 @@ def test_the_command(client: Any, server: carla_bridge.Server, tmp_path: Path, c
     assert not client.get_world().get_settings().synchronous_mode
     assert example_route_agent.main([*address, "--vehicle", "vehicle.none"]) == 2
     assert "has no blueprint" in caplog.text
-    path = tmp_path / "loop.xodr"
-    path.write_bytes(loop_map())
+    path = tmp_path / "loop.usdz"
+    tiny_scene(map_xodr=loop_map(), ego=straight_path(4.0, 0.0)).save(path)
     assert example_route_agent.main(["--port", "9", "--map", str(path), "--length", "60"]) == 0
     assert "embedded world is started" in caplog.text
     monkeypatch.setattr(carla_bridge, "connect", refuse)  # a client gives up after seconds only
