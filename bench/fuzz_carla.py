@@ -85,7 +85,8 @@ def _wild(generator: random.Random, depth: int = 0) -> Any:
     """Any value."""
     if depth < 4 and generator.random() < 0.35:
         return [_wild(generator, depth + 1) for _ in range(generator.randrange(7))]
-    return generator.choice(generator.choice([NUMBERS, NUMBERS, TEXTS, OTHERS]))
+    kinds: list[list[Any]] = [list(NUMBERS), list(NUMBERS), list(TEXTS), OTHERS]
+    return generator.choice(generator.choice(kinds))
 
 
 def _vector(generator: random.Random) -> list[Any]:
