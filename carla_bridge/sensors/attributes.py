@@ -15,6 +15,7 @@ _MOST = 8192
 _SHARE = (0.0, 1.0)
 _NOT_NEGATIVE = (0.0, inf)
 _ABOVE_ZERO = (1e-9, inf)
+_SHORTEST_TICK_S = 1e-6
 
 _LIMITS: Mapping[str, tuple[float, float]] = {
     "sensor_tick": _NOT_NEGATIVE,
@@ -98,6 +99,9 @@ def check(attributes: Mapping[str, str]) -> None:
     for name, value in attributes.items():
         if name.startswith("noise_") and name.rstrip("xyz_").endswith("stddev") and float(value) < 0.0:
             raise ValueError(f"{name} is {value}, out of range (0 or more)")
+    if 0.0 < float(attributes.get("sensor_tick", "0") or 0.0) < _SHORTEST_TICK_S:
+        tick = attributes["sensor_tick"]
+        raise ValueError(f"sensor_tick is {tick}, out of range (0 for every step, or {_SHORTEST_TICK_S:g} and more)")
     mode = attributes.get("exposure_mode", "histogram")
     if mode not in ("histogram", "manual"):
         raise ValueError(f"exposure_mode is {mode!r}, but can be histogram or manual")

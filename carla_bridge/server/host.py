@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from carla_bridge.looks.classes import Label
 from carla_bridge.sensors.rack import SensorRack
 from carla_bridge.sensors.sight import sight_of
 from carla_bridge.server.blueprints import catalogue, spec_of
@@ -39,10 +40,8 @@ log = logging.getLogger(__name__)
 
 WORLD_STREAM = 1
 FREE_STEP_S = 0.05
-SIGN_LABEL = 8
 """Step of a world that runs by itself and has none set."""
 NEUTRAL_WEATHER = [-1.0] * 10 + [1.0, 0.03, 0.0331, 0.0]
-
 
 _STANDING = [NOBODY, 0, [0, "static.building", []], box_out((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)), b"\x03", b""]
 """What a collision with the scene itself is told to be with."""
@@ -140,7 +139,7 @@ class Host:
             )
             light.actor = self.enter(TRAFFIC_LIGHT, spec, light.pose).id
         for sign in self.world.signals.signs:
-            blueprint = Blueprint(sign.type_id, Kind.TRAFFIC_SIGN, labels=(SIGN_LABEL,))
+            blueprint = Blueprint(sign.type_id, Kind.TRAFFIC_SIGN, labels=(int(Label.TRAFFIC_SIGN),))
             spec = ActorSpec(sign.type_id, Kind.TRAFFIC_SIGN, sign.zone_half, sign.zone_center, blueprint.labels)
             sign.actor = self.enter(blueprint, spec, sign.pose).id
 

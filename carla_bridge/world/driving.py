@@ -95,7 +95,8 @@ def drive(
     cruising = bool(fleet.cruising.any())
     speed, turn, side = plane.forward, plane.turn, plane.left + plane.turn * ahead  # of the centre of mass
     for _ in range(steps):
-        speed = speed + (pull - part_drag * speed * np.abs(speed) + downhill[0] + turn * side) * part
+        # Air drag is implicit: an explicit step of it would overshoot zero at speeds that only a client can set.
+        speed = (speed + (pull + downhill[0] + turn * side) * part) / (1.0 + part_drag * np.abs(speed) * part)
         fast = np.maximum(np.abs(speed) - part_stop, 0.0)
         speed = np.copysign(fast, speed)
         rolling = np.maximum(fast, CREEP_MPS)

@@ -15,6 +15,7 @@ __all__ = ["FrictionArea", "friction_areas", "set_friction"]
 
 TYPE = "static.trigger.friction"
 LEAST_HEIGHT_M = 2.0
+MOST_FRICTION = 1e6
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,11 @@ def friction_areas(actors: Iterable[Actor]) -> tuple[FrictionArea, ...]:
         if actor.spec.type_id == TYPE:
             values = actor.spec.attributes
             x, y, z = (abs(float(values[f"extent_{axis}"])) / 100 for axis in "xyz")
-            found.append(FrictionArea(actor.row, (x, y, max(z, LEAST_HEIGHT_M)), max(float(values["friction"]), 0.0)))
+            found.append(
+                FrictionArea(
+                    actor.row, (x, y, max(z, LEAST_HEIGHT_M)), min(max(float(values["friction"]), 0.0), MOST_FRICTION)
+                )
+            )
     return tuple(found)
 
 

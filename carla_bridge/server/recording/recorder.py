@@ -72,7 +72,7 @@ class Recorder:
             controls=np.array([s[name][slots] for name in names]).T.copy(),
             lights={light.signal: int(light.state) for light in world.signals.lights},
             lamps={actor.id: actor.lights for actor in drivers if actor.lights},
-            collisions=tuple({(min(c.actor, c.other), max(c.actor, c.other)) for c in world.collisions}),
+            collisions=tuple(sorted({(min(c.actor, c.other), max(c.actor, c.other)) for c in world.collisions})),
         )
 
 

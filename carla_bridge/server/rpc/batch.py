@@ -56,7 +56,15 @@ def _run(host: Host, command: Value, future: int) -> list[Any]:
         return [[1, actor_id]]
     except (RpcError, AvrecError, ActorError, ValueError, TypeError, IndexError, KeyError) as error:
         log.debug("A command failed: %s", error)
-        return [[0, [str(error) or type(error).__name__]]]
+        return _failed(error)
+    except Exception as problem:  # a value that no client would send; the other commands are none the worse for it
+        host.failures["apply_batch", type(problem).__name__] += 1
+        log.warning("A command failed with %s: %s", type(problem).__name__, problem)
+        return _failed(problem)
+
+
+def _failed(error: Exception) -> list[Any]:
+    return [[0, [str(error) or type(error).__name__]]]
 
 
 def _spawn(host: Host, payload: Value) -> int:

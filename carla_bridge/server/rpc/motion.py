@@ -12,6 +12,7 @@ from carla_bridge.world.forces import kick, push
 from carla_bridge.world.motion import SPIN, VELOCITY
 from carla_bridge.world.physics import VehicleControl
 from carla_bridge.world.pose import Pose, Vector, compose
+from carla_bridge.world.vehicle_step import FASTEST_MPS
 
 if TYPE_CHECKING:
     from carla_bridge.server.host import Host
@@ -65,7 +66,7 @@ def enable_actor_constant_velocity(host: Host, actor_id: int, velocity: Value) -
     forward, left, up = vector_in(velocity)
     if abs(up) > 1e-6:
         host.warn_once("upward", "Vehicles follow the ground: a constant velocity upwards has no effect.")
-    host.world.fleet.cruise[:, slot] = forward, left
+    host.world.fleet.cruise[:, slot] = [min(max(each, -FASTEST_MPS), FASTEST_MPS) for each in (forward, left)]
     host.world.fleet.cruising[slot] = 1.0
 
 

@@ -10,7 +10,7 @@ from carla_bridge.server.wire.values import numbers_in
 __all__ = ["WEATHER_FIELDS", "EpisodeSettings", "settings_in", "settings_out"]
 
 WEATHER_FIELDS = 14
-LONGEST_STEP_S = 10.0
+SHORTEST_STEP_S, LONGEST_STEP_S = 1e-6, 10.0
 _LAST = ("culling_m", "deterministic_ragdolls", "tile_stream_m", "actor_active_m", "spectator_as_ego")
 
 
@@ -42,11 +42,13 @@ def settings_in(value: Any) -> EpisodeSettings:
     """From the client.
 
     Raises:
-        ValueError: a step that is not finite, or longer than ten seconds.
+        ValueError: a step that is not finite, shorter than a microsecond or longer than ten seconds.
     """
     step = numbers_in([value[2][1]], 1)[0] if len(value[2]) == 2 else None
-    if step is not None and not 0.0 <= step <= LONGEST_STEP_S:
-        raise ValueError(f"a fixed step of {step} s is out of range; choose up to {LONGEST_STEP_S:g} s")
+    if step and not SHORTEST_STEP_S <= step <= LONGEST_STEP_S:
+        raise ValueError(
+            f"a fixed step of {step} s is out of range; choose {SHORTEST_STEP_S:g} to {LONGEST_STEP_S:g} s"
+        )
     return EpisodeSettings(
         bool(value[0]),
         bool(value[1]),
