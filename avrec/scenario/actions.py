@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
@@ -18,6 +18,8 @@ from avrec.errors import AvrecError
 from avrec.scenario.boxes import gap_ahead
 from avrec.scenario.guide import Guide, blended, guide_of
 from avrec.scenario.mover import Cruise, Mover, advanced
+from avrec.scenario.numbers import number
+from avrec.scenario.onward import onward
 from avrec.scenario.road import Road, road_of
 from avrec.scenario.triggers import Situation
 from avrec.scene import Scene
@@ -43,6 +45,10 @@ STEEPEST_SLOPE = 0.5
 """Of a lane change against the lane; a car that is slow takes longer rather than going sideways."""
 JOIN_S, LEAST_JOIN_M = 2.0, 8.0
 CORNER_M = 0.4
+ON_THE_WAY_M = 2.5
+"""So near to the recorded path the ego is taken to keep to it."""
+LEAST_RATE_MPS2, MOST_RATE_MPS2 = 0.01, 12.0
+MOST_MPS = 120.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,12 @@ class Stage:
             AvrecError: the scene has no map.
         """
         return road_of(self.scene)
+
+    @cached_property
+    def ego_way(self) -> Guide:
+        """Where the recorded ego's rig goes; straight on where it hardly moves."""
+        path = self.scene.ego
+        return onward(path, path.span_us[0], None)
 
 
 class Action(Protocol):
@@ -78,11 +90,8 @@ class SpeedTo:
     decel_mps2: float = 6.0
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.mps) and self.mps >= 0.0):
-            raise AvrecError(f"SpeedTo needs a speed of at least 0 m/s, found {self.mps}. Nobody reverses on command.")
-        for name in ("accel_mps2", "decel_mps2"):
-            if not 0.0 < getattr(self, name) <= 12.0:
-                raise AvrecError(f"SpeedTo needs {name} above 0 and up to 12 m/s², found {getattr(self, name)}.")
+        number("SpeedTo", "mps", self.mps, 0.0, MOST_MPS, "m/s")
+        _rates(self)
 
     def begin(self, actor: Mover, now: Situation, stage: Stage) -> None:
         """See the class."""
@@ -112,6 +121,9 @@ class Hold:
 
     decel_mps2: float = 8.0
 
+    def __post_init__(self) -> None:
+        _rates(self)
+
     def begin(self, actor: Mover, now: Situation, stage: Stage) -> None:
         """See the class."""
         actor.plan = SpeedTo(0.0, decel_mps2=self.decel_mps2)
@@ -129,6 +141,10 @@ class PaceEgo:
     decel_mps2: float = 6.0
 
     PER_S = 1.0
+
+    def __post_init__(self) -> None:
+        number("PaceEgo", "gap_m", self.gap_m, 0.0, 1000.0, "m")
+        _rates(self)
 
     def begin(self, actor: Mover, now: Situation, stage: Stage) -> None:
         """See the class."""
@@ -160,8 +176,7 @@ class LaneChange:
     def __post_init__(self) -> None:
         if self.to not in ("left", "right", "ego"):
             raise AvrecError(f"A lane change leads to 'left', 'right' or 'ego', not to '{self.to}'.")
-        if not 0.3 <= self.duration_s <= 30.0:
-            raise AvrecError(f"A lane change takes 0.3 to 30 s, not {self.duration_s} s.")
+        number("LaneChange", "duration_s", self.duration_s, 0.3, 30.0, "s")
 
     def begin(self, actor: Mover, now: Situation, stage: Stage) -> None:
         """See the class.
@@ -181,9 +196,9 @@ class LaneChange:
         if self.to == "ego":
             place = stage.road.place(np.array([now.ego.x, now.ego.y]), now.ego.yaw)
             if place is not None:
-                return stage.road.line(place.lane)
+                return _alike(stage.road.line(place.lane), actor)
             log.warning("The ego is on no lane of the map; who changes into its lane takes the recorded path instead.")
-            return guide_of(stage.scene.ego.poses[:, :2, 3])
+            return _alike(stage.ego_way, actor)
         place = stage.road.place(actor.pose[:2, 3], actor.yaw, drivable=False, against=True)
         found = None if place is None else stage.road.beside(place, self.to)
         if found is None:
@@ -194,7 +209,7 @@ class LaneChange:
         return stage.road.line(found[0], against=not found[1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FollowPath:
     """Go along points of the world, ``((x, y), ...)`` in metres, and stop at the last one.
 
@@ -204,12 +219,31 @@ class FollowPath:
 
     points: Sequence[Sequence[float]]
 
+    def __post_init__(self) -> None:
+        try:
+            points = np.asarray(self.points, np.float64)
+        except (TypeError, ValueError):
+            points = np.empty(0)
+        if points.ndim != 2 or points.shape[1] not in (2, 3) or not len(points) or not np.isfinite(points).all():
+            raise AvrecError("FollowPath needs points ((x, y), ...) of finite numbers. Give at least one.")
+        object.__setattr__(self, "points", tuple(map(tuple, points.tolist())))
+
     def begin(self, actor: Mover, now: Situation, stage: Stage) -> None:
-        """See the class."""
+        """See the class.
+
+        Raises:
+            AvrecError: a vehicle is to take a path of one point, or one that leads back.
+        """
         if actor.walks:
-            _walk(actor, np.asarray(self.points, np.float64)[:, :2])
+            _walk(actor, np.asarray(self.points)[:, :2])
             return
         goal = guide_of(self.points)
+        if _against(goal, actor):
+            x, y = actor.pose[:2, 3]
+            raise AvrecError(
+                f"The path leads against the way of the vehicle at ({x:.1f}, {y:.1f}), which cannot turn round. Turn the "
+                "path round."
+            )
         line, until = blended(actor.guide, actor.along_m, goal, max(JOIN_S * actor.speed_mps, LEAST_JOIN_M))
         end = float(line.nearest(goal.points[-1])[0])
         actor.go(line, until_m=max(end, until), stop_m=max(end, until))
@@ -217,17 +251,25 @@ class FollowPath:
 
 @dataclass(frozen=True)
 class WalkAcross:
-    """Straight across the ego's way, and ``beyond_m`` past its side; together with `SpeedTo`."""
+    """Straight across the ego's way, and ``beyond_m`` past its side; together with `SpeedTo`.
+
+    The way is the recorded one while the ego keeps to it, and straight ahead of the ego elsewhere.
+    """
 
     beyond_m: float = 3.0
 
+    def __post_init__(self) -> None:
+        number("WalkAcross", "beyond_m", self.beyond_m, 0.0, 100.0, "m")
+
     def begin(self, actor: Mover, now: Situation, stage: Stage) -> None:
         """See the class."""
-        left = now.ego.axes[1]
         here = actor.pose[:2, 3] + _corner(actor)
-        aside = float(left @ (here - (now.ego.x, now.ego.y)))
-        way = -left if aside > 0 else left
-        _walk(actor, (here + way * (abs(aside) + now.ego.width_m / 2 + self.beyond_m))[None])
+        way, own_left = _way_of_ego(now, stage)
+        along, left = (float(value) for value in way.nearest(here))
+        heading = float(way.at(along)[1])
+        aside = left - own_left
+        across = np.array([-np.sin(heading), np.cos(heading)]) * (-1.0 if aside > 0 else 1.0)
+        _walk(actor, (here + across * (abs(aside) + now.ego.width_m / 2 + self.beyond_m))[None])
 
 
 @dataclass(frozen=True)
@@ -236,6 +278,37 @@ class Appear:
 
     def begin(self, actor: Mover, now: Situation, stage: Stage) -> None:
         """See the class; the director keeps the actor away until then."""
+
+
+def _rates(action: object) -> None:
+    """Refuse accelerations that cannot be.
+
+    Raises:
+        AvrecError: one is.
+    """
+    for name in ("accel_mps2", "decel_mps2"):
+        if hasattr(action, name):
+            number(type(action).__name__, name, getattr(action, name), LEAST_RATE_MPS2, MOST_RATE_MPS2, "m/s²")
+
+
+def _against(goal: Guide, actor: Mover) -> bool:
+    """Whether a line leads back where an actor comes from."""
+    own = float(actor.guide.at(actor.along_m)[1])
+    return bool(np.cos(float(goal.at(goal.nearest(actor.pose[:2, 3])[0])[1]) - own) < 0.0)
+
+
+def _alike(goal: Guide, actor: Mover) -> Guide:
+    """A line, turned round where an actor comes the other way."""
+    return goal.reversed if _against(goal, actor) else goal
+
+
+def _way_of_ego(now: Situation, stage: Stage) -> tuple[Guide, float]:
+    """Where the ego is going, and how far to the left of that line it keeps."""
+    here = np.array([now.ego.x, now.ego.y])
+    along, left = (float(value) for value in stage.ego_way.nearest(here))
+    if abs(left) < ON_THE_WAY_M and np.cos(float(stage.ego_way.at(along)[1]) - now.ego.yaw) > 0.7:
+        return stage.ego_way, left
+    return Guide(np.stack([here, here + now.ego.axes[0]])), 0.0
 
 
 def _corner(actor: Mover) -> Float64:
@@ -249,7 +322,8 @@ def _walk(actor: Mover, points: Float64) -> None:
     tip = here + _corner(actor)
     corner = []
     if (tip != here).any():
-        there = tip + (points[0] - tip) / max(float(np.linalg.norm(points[0] - tip)), 1e-9) * CORNER_M
+        away = float(np.linalg.norm(points[0] - tip))
+        there = tip + (points[0] - tip) / max(away, 1e-9) * min(CORNER_M, away)
         for share in np.linspace(0.1, 1.0, 10):  # a parabola (a quadratic Bezier curve) round the tip
             corner.append((1 - share) ** 2 * here + 2 * share * (1 - share) * tip + share**2 * there)
     line = guide_of(np.stack([here, *corner, *points]), 0.1)

@@ -12,13 +12,11 @@ from avrec.drive import Track
 from avrec.errors import AvrecError
 from avrec.scenario.actions import Stage
 from avrec.scenario.boxes import Box, EgoShape, box_of_pose
-from avrec.scenario.guide import Guide, guide_of
 from avrec.scenario.heights import Heights, heights_of
 from avrec.scenario.mover import ActorState, Mover
-from avrec.scenario.road import road_of
+from avrec.scenario.onward import onward
 from avrec.scenario.scenario import Event, Scenario
 from avrec.scenario.triggers import Situation
-from avrec.scene import Scene
 
 __all__ = ["Director", "EgoState", "is_person"]
 
@@ -26,8 +24,6 @@ log = logging.getLogger(__name__)
 
 Float64 = NDArray[np.float64]
 
-STEP_US = 50_000
-STRAIGHT_ON_M = 300.0
 PEOPLE = frozenset({"person", "pedestrian", "people", "walker", "stroller", "wheelchair"})
 
 
@@ -105,6 +101,8 @@ class Director:
 
     def _consider(self, event: Event, time_us: int, seconds: float, ego: Box) -> None:
         mover = self._movers.get(event.actor)
+        if event.actor in self.absent and not event.appears:
+            return
         track = self.case.scene.track(event.actor)
         if mover is None:
             first, last = track.world_from_box.span_us
@@ -136,7 +134,7 @@ class Director:
             pose=pose,
             size_m=track.size_m,
             speed_mps=float(np.hypot(*velocity[:2])),
-            guide=_rest_of(track, time_us, self.case.scene, walks),
+            guide=onward(track.world_from_box, time_us, None if walks else self.case.scene),
             walks=walks,
             heights=self._heights,
         )
@@ -153,35 +151,3 @@ def _recorded(track: Track, time_us: int) -> tuple[Float64, Float64]:
     late = max(min(time_us + 50_000, last), early + 1000)
     begin, end = path.at([early, late], outside="hold")[:, :3, 3]
     return pose, np.asarray((end - begin) / ((late - early) / 1e6))
-
-
-def _rest_of(track: Track, time_us: int, scene: Scene, walks: bool) -> Guide:
-    """The way ahead of an actor: the rest of its recorded path, then its lane, then straight on."""
-    path = track.world_from_box
-    times = np.unique([*np.arange(time_us, path.span_us[1], STEP_US), max(path.span_us[1], time_us)])
-    poses = path.at(times, outside="hold")
-    kept = [poses[0, :2, 3]]
-    for point in poses[1:, :2, 3]:
-        if np.linalg.norm(point - kept[-1]) >= 0.4:
-            kept.append(point)
-    yaw = float(np.arctan2(poses[0, 1, 0], poses[0, 0, 0]))
-    if len(kept) < 4:
-        kept = kept[:1]
-    else:
-        way = kept[-1] - kept[-3]
-        yaw = float(np.arctan2(way[1], way[0]))
-    ahead = np.array([np.cos(yaw), np.sin(yaw)])
-    end = kept[-1]
-    more = end + np.array([[1.0], [STRAIGHT_ON_M]]) * ahead
-    if not walks and scene.map_xodr is not None:
-        road = road_of(scene)
-        place = road.place(end, yaw, drivable=False, against=True)
-        if place is not None:
-            lane = road.line(place.lane, against=place.against)
-            start, left = lane.nearest(end)
-            rest = np.arange(1.0, max(lane.length_m - float(start), 0.0) + 100.0, 1.0)
-            points, headings = lane.at(float(start) + rest)
-            fade = np.exp(-rest / 30.0)  # the offset from the lane's middle is lost slowly
-            aside = np.stack([-np.sin(headings), np.cos(headings)], -1) * (float(left) * fade)[:, None]
-            more = points + aside
-    return guide_of(np.concatenate([np.stack(kept), more]))

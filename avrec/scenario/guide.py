@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avrec.errors import AvrecError
 
-__all__ = ["Guide", "blended", "guide_of", "smooth_step"]
+__all__ = ["Guide", "blended", "guide_of", "smooth_step", "thinned"]
 
 Float64 = NDArray[np.float64]
 
@@ -63,6 +63,11 @@ class Guide:
         ahead = np.stack([np.cos(heading), np.sin(heading)], -1)
         return point + ahead * (s - inside)[..., None], heading
 
+    @property
+    def reversed(self) -> Guide:
+        """The same line, run through from its end."""
+        return Guide(self.points[::-1])
+
     def nearest(self, xy: ArrayLike) -> tuple[Float64, Float64]:
         """Distances along the line [...] of the places nearest to points [..., 2], and offsets to its left [...]."""
         points = np.asarray(xy, np.float64)
@@ -99,6 +104,18 @@ def guide_of(points: ArrayLike, spacing_m: float = SPACING_M) -> Guide:
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     even = np.linspace(0.0, along[-1], max(int(np.ceil(along[-1] / spacing_m)), 1) + 1)
     return Guide(np.stack([np.interp(even, along, line[:, axis]) for axis in (0, 1)], -1))
+
+
+def thinned(points: Float64, least_m: float) -> NDArray[np.intp]:
+    """Indices of points [N, D] of which each is at least so far from the one before; the first is always among them.
+
+    What stands still jitters: only its way tells where it is going.
+    """
+    kept = [0]
+    for index in range(1, len(points)):
+        if np.linalg.norm(points[index] - points[kept[-1]]) >= least_m:
+            kept.append(index)
+    return np.array(kept)
 
 
 def blended(start: Guide, from_m: float, goal: Guide, length_m: float) -> tuple[Guide, float]:

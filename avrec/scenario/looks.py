@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive import Track
-from avrec.gaussians import SH_C0, Gaussians
+from avrec.gaussians import SH_C0, Gaussians, with_both_sides
 from avrec.scenario.director import is_person
 from avrec.scene import Scene
 
@@ -37,7 +37,7 @@ def look_for(scene: Scene, *, person: bool, facing_rad: float, size_m: Float64) 
     """Gaussians for an actor that was not recorded, the size [3] of their box, and a note for the user.
 
     They are those of a recorded actor of the kind: of those that were seen from the same side the one with the most
-    Gaussians. Where no actor of the kind has any, it is a plain grey figure.
+    Gaussians. A flank that the recording did not see is that of the other side. Where no actor of the kind has any, it is a plain grey figure.
 
     Args:
         scene: with recorded actors.
@@ -58,7 +58,7 @@ def look_for(scene: Scene, *, person: bool, facing_rad: float, size_m: Float64) 
             best = rank
     if best is not None:
         note = f"The added {'person' if person else 'car'} looks like the recorded {best[2]}."
-        return scene.actors[best[2]], scene.track(best[2]).size_m, note
+        return with_both_sides(scene.actors[best[2]]), scene.track(best[2]).size_m, note
     kind = "person" if person else "car"
     note = f"No {kind} was reconstructed in this scene, so the added one is a plain grey figure in the pictures."
     log.warning(note)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import hypot, inf
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from avrec.drive import Track
 from avrec.errors import AvrecError
 from avrec.scenario.added import ego_state
-from avrec.scenario.boxes import EgoShape, box_of_pose, distance, overlap
+from avrec.scenario.boxes import Box, EgoShape, box_of_pose, distance, gap_ahead, overlap
 from avrec.scenario.director import Director
+from avrec.scenario.mover import ActorState
+from avrec.scenario.numbers import number
 from avrec.scenario.scenario import Scenario
 from avrec.scenario.still import MOST_M2, still_area
 
-__all__ = ["STILL", "Meeting", "Rehearsal", "checked", "rehearse"]
+__all__ = ["STILL", "Beginning", "Meeting", "Rehearsal", "checked", "rehearse"]
+
+Float64 = NDArray[np.float64]
 
 STEP_S = 0.05
 STILL = "something that does not move"
@@ -30,23 +37,36 @@ class Meeting(NamedTuple):
     other: str
 
 
+class Beginning(NamedTuple):
+    """How it was when an event began: seconds since the start, the actor's speed, and the gap ahead of the ego."""
+
+    time_s: float
+    speed_mps: float
+    gap_m: float
+
+
 @dataclass(frozen=True)
 class Rehearsal:
     """What would happen to a car that keeps to the recording.
 
     Attributes:
-        fired_s: when each event of the case began, None where it never did.
+        begun: how each event of the case began, None where it never did.
         ego_hit: the first time that an actor of the case touches the ego.
-        in_the_way: the first time before that, that an actor of the case touches somebody else, or that an added one
-            touches `STILL`, a thing of the surface mesh.
+        in_the_way: the first time before that, that an actor of the case touches somebody else whom it did not touch
+            when it left the recording, or that an added one touches `STILL`, a thing of the surface mesh.
         least_m, least_s: smallest distance between the ego and an actor of the case, and when.
     """
 
-    fired_s: tuple[float | None, ...]
+    begun: tuple[Beginning | None, ...]
     ego_hit: Meeting | None
     in_the_way: Meeting | None
     least_m: float
     least_s: float
+
+    @property
+    def fired_s(self) -> tuple[float | None, ...]:
+        """When each event began."""
+        return tuple(None if event is None else event.time_s for event in self.begun)
 
 
 def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | None = None) -> Rehearsal:
@@ -55,26 +75,23 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
     Raises:
         AvrecError: an action cannot be begun where its actor is.
     """
+    step_us = round(1e6 * number("", "step_s", step_s, 0.001, 0.5, "s"))
     shape = ego_shape or case.ego_shape
     director = Director(case, shape)
-    times = np.arange(case.start_us, case.end_us + 1, round(step_s * 1e6))
-    recorded = {track.id: track.world_from_box.at(times, outside="hold") for track in case.scene.tracks}
-    sizes = {track.id: (float(track.size_m[0]), float(track.size_m[1])) for track in case.scene.tracks}
-    spans = {track.id: track.world_from_box.span_us for track in case.scene.tracks}
+    others = _Others(case)
+    begun: dict[int, Beginning] = {}
     ego_hit = in_the_way = None
-    looked: dict[str, tuple[float, float]] = {}
     least, least_s = inf, 0.0
-    for index, time_us in enumerate(times.tolist()):
+    for time_us in range(case.start_us, case.end_us + 1, step_us):
         ego = ego_state(case, time_us)
         states = director.step(time_us, ego)
         seconds = (time_us - case.start_us) / 1e6
-        there = {}
-        for key, poses in recorded.items():
-            if key in states:
-                there[key] = box_of_pose(states[key].world_from_box, *sizes[key])
-            elif spans[key][0] <= time_us <= spans[key][1] and key not in director.absent:
-                there[key] = box_of_pose(poses[index], *sizes[key])
         ego_box = ego.box(shape)
+        for _, event in director.fired[len(begun) :]:
+            state = states[event.actor]
+            box = others.box(event.actor, state.world_from_box)
+            begun[id(event)] = Beginning(seconds, state.speed_mps, gap_ahead(ego_box, box))
+        there = others.at(time_us, states, director.absent)
         for key in case.actors:
             if key not in there:
                 continue
@@ -84,28 +101,78 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
             if away == 0.0 and ego_hit is None:
                 ego_hit = Meeting(seconds, key, "ego")
             if in_the_way is None and ego_hit is None and (key in states or key in case.added):
-                mine = there[key]
-                for other, box in there.items():
-                    if other != key and hypot(box.x - mine.x, box.y - mine.y) < 15.0 and overlap(mine, box):
-                        in_the_way = Meeting(seconds, key, other)
-                        break
-                x, y = looked.get(key, (inf, inf))
-                if key in case.added and key in states and hypot(mine.x - x, mine.y - y) > LOOK_EVERY_M:
-                    looked[key] = (mine.x, mine.y)
-                    foot_m = float(states[key].world_from_box[2, 3] - case.scene.track(key).size_m[2] / 2)
-                    mesh = case.scene.mesh
-                    if in_the_way is None and mesh is not None and still_area(mesh, mine, foot_m) > MOST_M2:
-                        in_the_way = Meeting(seconds, key, STILL)
-    begun = {id(event): (time_us - case.start_us) / 1e6 for time_us, event in director.fired}
+                other = others.touched_by(key, there, states)
+                in_the_way = None if other is None else Meeting(seconds, key, other)
     return Rehearsal(tuple(begun.get(id(event)) for event in case.events), ego_hit, in_the_way, least, least_s)
 
 
-def checked(case: Scenario, *, advice: str = "Change the case.") -> Scenario:
+class _Others:
+    """Where everybody of a case is, and who touches whom."""
+
+    def __init__(self, case: Scenario) -> None:
+        self.case = case
+        self._tracks = {track.id: track for track in case.scene.tracks}
+        self._parked = {
+            track.id: box_of_pose(track.world_from_box.poses[0], *_size(track))
+            for track in case.scene.tracks
+            if not np.ptp(track.world_from_box.poses, axis=0).any()
+        }
+        self._touching: dict[str, set[str]] = {}
+        self._looked: dict[str, tuple[float, float]] = {}
+
+    def box(self, key: str, world_from_box: Float64) -> Box:
+        """Of an actor at a pose."""
+        return box_of_pose(world_from_box, *_size(self._tracks[key]))
+
+    def at(self, time_us: int, states: Mapping[str, ActorState], absent: frozenset[str]) -> dict[str, Box]:
+        """Everybody who is there at a time."""
+        there = {}
+        for key, track in self._tracks.items():
+            path = track.world_from_box
+            if key in states:
+                there[key] = self.box(key, states[key].world_from_box)
+            elif path.span_us[0] <= time_us <= path.span_us[1] and key not in absent:
+                there[key] = self._parked.get(key) or self.box(key, path.at(time_us))
+        return there
+
+    def touched_by(self, key: str, there: Mapping[str, Box], states: Mapping[str, ActorState]) -> str | None:
+        """Whom, or what, an actor touches; recorded boxes that overlapped from the start do not count."""
+        mine = there[key]
+        reach = hypot(mine.length_m, mine.width_m) / 2
+        touched = {
+            other
+            for other, box in there.items()
+            if other != key
+            and hypot(box.x - mine.x, box.y - mine.y) < reach + hypot(box.length_m, box.width_m) / 2
+            and overlap(mine, box)
+        }
+        known = self._touching.setdefault(key, set() if key in self.case.added else touched)
+        if touched - known:
+            return min(touched - known)
+        mesh = self.case.scene.mesh
+        x, y = self._looked.get(key, (inf, inf))
+        if mesh is None or key not in self.case.added or key not in states:
+            return None
+        if hypot(mine.x - x, mine.y - y) <= LOOK_EVERY_M:
+            return None
+        self._looked[key] = (mine.x, mine.y)
+        foot_m = float(states[key].world_from_box[2, 3] - self._tracks[key].size_m[2] / 2)
+        return STILL if still_area(mesh, mine, foot_m) > MOST_M2 else None
+
+
+def _size(track: Track) -> tuple[float, float]:
+    return float(track.size_m[0]), float(track.size_m[1])
+
+
+def checked(
+    case: Scenario, *, advice: str = "Change the case.", expect: Callable[[Rehearsal], str] | None = None
+) -> Scenario:
     """The case, where it can happen against the recording: all of its events begin, and its actors run into nobody.
 
     Args:
         case: to check.
         advice: what would help, a sentence.
+        expect: what else is to come about in the rehearsal: a function that says in a sentence why not, or nothing.
 
     Raises:
         AvrecError: it cannot.
@@ -115,10 +182,13 @@ def checked(case: Scenario, *, advice: str = "Change the case.") -> Scenario:
         time_s, actor, other = found.in_the_way
         out = "" if other == STILL else f" Or leave {other} out with scene.without_actor({other!r})."
         raise AvrecError(f"In {case.name}, {actor} would run into {other} after {time_s:.1f} s. {advice}{out}")
-    for event, begun in zip(case.events, found.fired_s, strict=True):
+    for event, begun in zip(case.events, found.begun, strict=True):
         if begun is None:
             raise AvrecError(
                 f"In {case.name}, {event.actor} never comes to {', '.join(type(a).__name__ for a in event.actions)} "
                 f"within the {case.seconds:.1f} s of the recording ({event.trigger!r} never holds). {advice}"
             )
+    why = "" if expect is None else expect(found)
+    if why:
+        raise AvrecError(f"In {case.name}, {why} {advice}")
     return case

@@ -24,7 +24,7 @@ __all__ = ["Event", "Scenario", "replay"]
 Float64 = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Event:
     """When a trigger holds for the first time, an actor begins to do something.
 
@@ -37,6 +37,11 @@ class Event:
     actor: str
     trigger: Trigger
     actions: tuple[Action, ...]
+
+    @property
+    def appears(self) -> bool:
+        """Whether the actor is not there before."""
+        return any(isinstance(action, Appear) for action in self.actions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +88,7 @@ class Scenario:
     @cached_property
     def appearing(self) -> frozenset[str]:
         """Actors that are not there until an event lets them appear."""
-        return frozenset(
-            event.actor for event in self.events if any(isinstance(action, Appear) for action in event.actions)
-        )
+        return frozenset(event.actor for event in self.events if event.appears)
 
     @property
     def ego_shape(self) -> EgoShape:
@@ -163,6 +166,8 @@ def replay(scene: Scene | Scenario, *, start_us: int | None = None, end_us: int 
         if start_us is not None or end_us is not None:
             raise AvrecError("A scenario has its times already. Give them to replay(scene, ...) of the scene itself.")
         return scene
+    if not isinstance(scene, Scene):
+        raise AvrecError(f"A scenario is made from a Scene, found {type(scene).__name__}. Use Scene.open(path).")
     first, last = scene.span_us
     start, end = (first if start_us is None else int(start_us)), (last if end_us is None else int(end_us))
     low, high = scene.ego.span_us

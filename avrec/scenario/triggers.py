@@ -6,11 +6,12 @@ A trigger is anything with a method ``holds(now)``, which gets a :class:`Situati
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import hypot, inf, isfinite
+from math import hypot, inf
 from typing import Protocol
 
 from avrec.errors import AvrecError
 from avrec.scenario.boxes import Box, distance, gap_ahead, time_to_collision
+from avrec.scenario.numbers import number
 
 __all__ = [
     "AllOf",
@@ -24,6 +25,7 @@ __all__ = [
     "TimeToCollision",
     "TimeToReach",
     "Trigger",
+    "time_to_reach",
 ]
 
 
@@ -49,6 +51,13 @@ class Situation:
         return float(forward[0] * self.ego.vx + forward[1] * self.ego.vy)
 
 
+def time_to_reach(now: Situation) -> float:
+    """Seconds until the ego's front is level with the actor's middle; infinite where it stands or has passed."""
+    forward = now.ego.axes[0]
+    ahead = forward[0] * (now.actor.x - now.ego.x) + forward[1] * (now.actor.y - now.ego.y) - now.ego.length_m / 2
+    return float(ahead / now.ego_speed_mps) if ahead >= 0.0 and now.ego_speed_mps > 0.1 else inf
+
+
 class Trigger(Protocol):
     """A condition."""
 
@@ -64,7 +73,7 @@ class ElapsedTime:
     after_s: float
 
     def __post_init__(self) -> None:
-        _checked("ElapsedTime", "after_s", self.after_s, 0.0)
+        number("ElapsedTime", "after_s", self.after_s, 0.0)
 
     def holds(self, now: Situation) -> bool:
         """See the class; half a microsecond early counts, for steps are whole microseconds."""
@@ -78,7 +87,7 @@ class Distance:
     below_m: float
 
     def __post_init__(self) -> None:
-        _checked("Distance", "below_m", self.below_m, 0.0)
+        number("Distance", "below_m", self.below_m, 0.0)
 
     def holds(self, now: Situation) -> bool:
         """See the class."""
@@ -92,7 +101,7 @@ class TimeToCollision:
     below_s: float
 
     def __post_init__(self) -> None:
-        _checked("TimeToCollision", "below_s", self.below_s, 0.0)
+        number("TimeToCollision", "below_s", self.below_s, 0.0)
 
     def holds(self, now: Situation) -> bool:
         """See the class."""
@@ -106,6 +115,13 @@ class Gap:
     above_m: float = -inf
     below_m: float = inf
 
+    def __post_init__(self) -> None:
+        for name, value, none in (("above_m", self.above_m, -inf), ("below_m", self.below_m, inf)):
+            if value != none:
+                number("Gap", name, value)
+        if self.above_m > self.below_m:
+            raise AvrecError(f"Gap: no gap is above {self.above_m:g} and below {self.below_m:g} m. Exchange the two.")
+
     def holds(self, now: Situation) -> bool:
         """See the class."""
         return self.above_m <= gap_ahead(now.ego, now.actor) <= self.below_m
@@ -118,13 +134,11 @@ class TimeToReach:
     below_s: float
 
     def __post_init__(self) -> None:
-        _checked("TimeToReach", "below_s", self.below_s, 0.0)
+        number("TimeToReach", "below_s", self.below_s, 0.0)
 
     def holds(self, now: Situation) -> bool:
         """See the class; never where the ego stands or has passed the actor."""
-        forward = now.ego.axes[0]
-        ahead = forward[0] * (now.actor.x - now.ego.x) + forward[1] * (now.actor.y - now.ego.y) - now.ego.length_m / 2
-        return bool(ahead >= 0.0 and now.ego_speed_mps > 0.1 and ahead / now.ego_speed_mps < self.below_s)
+        return time_to_reach(now) < self.below_s
 
 
 @dataclass(frozen=True)
@@ -137,7 +151,9 @@ class ReachedPoint:
     who: str = "ego"
 
     def __post_init__(self) -> None:
-        _checked("ReachedPoint", "within_m", self.within_m, 0.0)
+        for name, value in (("x", self.x), ("y", self.y)):
+            number("ReachedPoint", name, value)
+        number("ReachedPoint", "within_m", self.within_m, 0.0)
         if self.who not in ("ego", "actor"):
             raise AvrecError(f"ReachedPoint knows no '{self.who}'. Choose who='ego' or who='actor'.")
 
@@ -154,7 +170,7 @@ class Then:
     after_s: float = 0.0
 
     def __post_init__(self) -> None:
-        _checked("Then", "after_s", self.after_s, 0.0)
+        number("Then", "after_s", self.after_s, 0.0)
 
     def holds(self, now: Situation) -> bool:
         """See the class."""
@@ -168,7 +184,7 @@ class AllOf:
     triggers: tuple[Trigger, ...]
 
     def __init__(self, *triggers: Trigger) -> None:
-        object.__setattr__(self, "triggers", triggers)
+        object.__setattr__(self, "triggers", _checked(type(self).__name__, triggers))
 
     def holds(self, now: Situation) -> bool:
         """See the class."""
@@ -182,13 +198,14 @@ class AnyOf:
     triggers: tuple[Trigger, ...]
 
     def __init__(self, *triggers: Trigger) -> None:
-        object.__setattr__(self, "triggers", triggers)
+        object.__setattr__(self, "triggers", _checked(type(self).__name__, triggers))
 
     def holds(self, now: Situation) -> bool:
         """See the class."""
         return any(trigger.holds(now) for trigger in self.triggers)
 
 
-def _checked(owner: str, name: str, value: float, least: float) -> None:
-    if not (isfinite(value) and value >= least):
-        raise AvrecError(f"{owner} needs {name} of at least {least:g}, found {value}. Give a finite number.")
+def _checked(owner: str, triggers: tuple[Trigger, ...]) -> tuple[Trigger, ...]:
+    if not triggers or not all(hasattr(trigger, "holds") for trigger in triggers):
+        raise AvrecError(f"{owner} needs triggers, such as ElapsedTime(1.0). Give at least one.")
+    return triggers

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive import Track
-from avrec.gaussians import Gaussians
+from avrec.gaussians import Gaussians, with_both_sides
 from avrec.geometry import matrix_from_rpy, transform_from
 from avrec.scene import Scene
 from carla_bridge.replay.fit import kind_of
@@ -55,7 +55,7 @@ class Looks:
         key = (family, actor.spec.half)
         if key not in self._stretched:
             model = self._stand_ins[family]
-            cloud = _mirrored(self.scene.actors[model.id])
+            cloud = with_both_sides(self.scene.actors[model.id])
             cloud = _stretched(cloud, 2 * np.array(actor.spec.half) / model.size_m)
             self._stretched[key] = (f"{family} {actor.spec.half}", cloud)
         return self._stretched[key]
@@ -104,26 +104,3 @@ def _stretched(cloud: Gaussians, factors: Float64) -> Gaussians:
     packed[:, 0:3] *= factors
     packed[:, 7:10] += np.log(factors).mean()
     return Gaussians(packed)
-
-
-_ODD_IN_Y = (1, 4, 5, 9, 10, 11)
-"""Spherical harmonics that change their sign with y."""
-
-
-def _mirrored(cloud: Gaussians) -> Gaussians:
-    """A cloud whose better seen side stands for the other one too: recordings see most actors from one side."""
-    y = cloud.means[:, 1]
-    left, right = y > 0.0, y <= 0.0
-    seen = cloud.take(left if _weight(cloud.take(left)) >= _weight(cloud.take(right)) else right)
-    packed = seen.packed.copy()
-    packed[:, 1] *= -1.0
-    packed[:, [4, 6]] *= -1.0  # a turn (w, x, y, z) mirrored in y is (w, -x, y, -z)
-    for index in _ODD_IN_Y:
-        if 11 + 3 * index < packed.shape[1]:
-            packed[:, 11 + 3 * index : 14 + 3 * index] *= -1.0
-    return Gaussians(np.concatenate([seen.packed, packed]))
-
-
-def _weight(cloud: Gaussians) -> int:
-    """How finely a side was seen: its small blobs."""
-    return int((cloud.log_scales.max(1) < np.log(0.15)).sum())

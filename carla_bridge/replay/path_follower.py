@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avrec.errors import AvrecError
 from avrec.geometry import Trajectory
+from avrec.scenario.guide import thinned
 
 __all__ = ["Path", "PathFollower", "Pedals", "checked_path", "path_of"]
 
@@ -58,10 +59,7 @@ def path_of(trajectory: Trajectory, from_us: int, *, spacing_m: float = 0.25) ->
     times = np.arange(from_us, last + 1, 20_000)
     points = trajectory.at(times, outside="extrapolate")[:, :2, 3]
     speeds = np.linalg.norm(trajectory.velocity_at(times)[0][:, :2], axis=1)
-    kept = [0]
-    for index in range(1, len(points)):
-        if np.linalg.norm(points[index] - points[kept[-1]]) >= spacing_m:
-            kept.append(index)
+    kept = thinned(points, spacing_m)
     if len(kept) < 2:
         raise AvrecError("The recorded path stands still from here on; there is nothing to follow.")
     return Path(points[kept], speeds[kept])

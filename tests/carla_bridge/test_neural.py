@@ -14,7 +14,6 @@ from avrec.mesh.mesh import Mesh
 from avrec.rendering import render
 from avrec.scene import Scene
 from carla_bridge.neural import SceneRenderer
-from carla_bridge.neural.looks import _mirrored
 from carla_bridge.neural.rays import read_along
 from carla_bridge.sensors.rendering import CameraRequest, WorldView
 from carla_bridge.server.blueprints import catalogue, spec_of
@@ -173,13 +172,6 @@ def test_rays_are_read_between_pixels_but_not_across_edges() -> None:
     ratio = found[forward][edge] / near[edge]
     assert (np.isclose(ratio, 1.0, rtol=0.02) | np.isclose(ratio, 4.0, rtol=0.02)).all()
     assert (normal[forward][:, 0] == -1.0).all()
-
-
-def test_a_mirrored_cloud_is_symmetric(scene: Scene) -> None:
-    whole = _mirrored(scene.static)
-    half = len(whole) // 2
-    np.testing.assert_array_equal(whole.means[:half, 1], -whole.means[half:, 1])
-    np.testing.assert_array_equal(whole.means[:half, [0, 2]], whole.means[half:][:, [0, 2]])
 
 
 def wall_mesh(x: float, height: float = 3.0) -> Mesh:
