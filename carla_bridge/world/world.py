@@ -33,6 +33,8 @@ __all__ = ["World"]
 
 GRAVITY_MPS2 = 9.81
 MAX_ACTORS = 10_000
+MAX_DEPTH = 32
+"""Of actors that are mounted on one another."""
 LONGEST_STEP_S = 0.025
 """Vehicles are stepped at least this finely, whatever the world's step."""
 
@@ -88,12 +90,14 @@ class World:
         """Put an actor into the world, ``pose`` in the world or in its parent's frame.
 
         Raises:
-            SpawnError: something solid stands there, or the world is full.
+            SpawnError: something solid stands there, the world is full, or too much is mounted on one another.
             ActorError: no such parent.
         """
         if len(self.actors) >= MAX_ACTORS:
             raise SpawnError(f"The world holds {MAX_ACTORS} actors already; destroy some first")
         mother = self.actor(parent) if parent else None
+        if mother and self._depth(mother) >= MAX_DEPTH:
+            raise SpawnError(f"Actor {parent} is the end of a chain of {MAX_DEPTH} actors; attach to an earlier one")
         place = compose(self.pose(mother), pose) if mother else pose
         actor = Actor(self.next_id, spec, len(self._rows), parent, pose if mother else ORIGIN, mass_kg=spec.mass_kg)
         if check and actor.solid and (found := overlaps(spec, place, self.actors, self.motion)):
@@ -119,14 +123,27 @@ class World:
 
     def destroy(self, actor_id: int) -> list[int]:
         """Take an actor and everything attached to it out of the world; returns the ids, empty if it was not there."""
-        actor = self.actors.pop(actor_id, None)
+        actor = self.actors.get(actor_id)
         if actor is None:
             return []
-        gone = [actor_id]
-        for child in list(actor.children):
-            gone += self.destroy(child)
         if actor.parent in self.actors:
             self.actors[actor.parent].children.remove(actor_id)
+        gone = self._family(actor)
+        for each in reversed(gone):
+            self._take_out(each)
+        self._changed()
+        return [each.id for each in gone]
+
+    def _family(self, actor: Actor) -> list[Actor]:
+        """An actor and all that is attached to it, parents before children."""
+        found = [actor]
+        for child in actor.children:
+            found += self._family(self.actors[child])
+        return found
+
+    def _take_out(self, actor: Actor) -> None:
+        """Take one actor's row and all that is kept about it away; the last row moves into its place."""
+        del self.actors[actor.id]
         last = self._rows.pop()
         if last is not actor:
             self._motion[actor.row] = self._motion[last.row]
@@ -140,11 +157,9 @@ class World:
                 if other.slot == moved and moved != actor.slot:
                     other.slot = actor.slot
         self.pushes = [push for push in self.pushes if push[0] is not actor]
-        self.gaits.pop(actor_id, None)
-        self.postures.pop(actor_id, None)
-        self.ackermann.pop(actor_id, None)
-        self._changed()
-        return gone
+        self.gaits.pop(actor.id, None)
+        self.postures.pop(actor.id, None)
+        self.ackermann.pop(actor.id, None)
 
     def actor(self, actor_id: int) -> Actor:
         """An actor by id.
@@ -167,6 +182,13 @@ class World:
         if actor.slot < 0:
             raise ActorError(f"Actor {actor_id} ({actor.spec.type_id}) is not a vehicle")
         return actor
+
+    def _depth(self, actor: Actor) -> int:
+        """How many actors carry one another up to this one, itself included."""
+        count = 1
+        while actor.parent in self.actors:
+            actor, count = self.actors[actor.parent], count + 1
+        return count
 
     def by_row(self) -> Iterator[Actor]:
         """All actors in the order of ``motion``'s rows."""

@@ -482,6 +482,11 @@ def test_forces_do_not_move_people(world: Any, car: Any, library: Any) -> None:
     person.set_target_velocity(carla.Vector3D(5, 0, 0))
     run(world, 3)
     assert person.get_location() == before
+    person.set_simulate_physics(False)  # now only calls move it, and say how fast
+    person.set_target_velocity(carla.Vector3D(1.5, 0, 0))
+    run(world, 1)
+    assert person.get_location() == before
+    assert person.get_velocity().x == pytest.approx(1.5)
     person.destroy()
 
 

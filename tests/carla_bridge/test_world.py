@@ -191,6 +191,22 @@ def test_attached_bodies_ride_along(loop: RoadMap) -> None:
     assert world.pose(camera).yaw == pytest.approx(pi / 2 + 0.2, abs=1e-6)
 
 
+def test_a_destroyed_body_takes_all_that_is_attached_with_it(loop: RoadMap) -> None:
+    world = World(loop)
+    cars = [world.spawn(CAR, Pose(12.0 * number, LANE_Y, 0.0)) for number in range(2)]
+    for car in cars:
+        for _ in range(3):
+            world.spawn(ActorSpec("sensor.test", Kind.SENSOR), Pose(1.0, 0.0, 2.0), car.id)
+    on_top = world.spawn(ActorSpec("sensor.test", Kind.SENSOR), Pose(0.0, 0.0, 1.0), cars[0].children[1])
+    assert world.destroy(cars[0].children[0])
+    assert sorted(world.destroy(cars[0].id)) == sorted([cars[0].id, *cars[0].children, on_top.id])
+    assert sorted(world.actors) == sorted([cars[1].id, *cars[1].children])
+    assert [actor.row for actor in world.by_row()] == list(range(4))
+    world.step(STEP_S)
+    for child in cars[1].children:
+        assert world.pose(world.actors[child]).x == pytest.approx(13.0, abs=0.01)
+
+
 def test_people_walk_jump_and_stand_on_the_ground(loop: RoadMap) -> None:
     world = World(loop)
     person = world.spawn(PERSON, Pose(10.0, LANE_Y, 3.0))

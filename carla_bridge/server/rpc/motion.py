@@ -43,7 +43,7 @@ def set_actor_transform(host: Host, actor_id: int, transform: Value) -> None:
 @rpc.nothing("set_actor_target_velocity")
 def set_actor_target_velocity(host: Host, actor_id: int, velocity: Value) -> None:
     """Give it a velocity, m/s in the world."""
-    if (actor := _movable(host, actor_id)) is not None:
+    if (actor := _movable(host, actor_id, kept=True)) is not None:
         x, y, z = vector_in(velocity)
         host.world.motion[actor.row, VELOCITY] = x, y, z
         if actor.slot >= 0:
@@ -55,8 +55,11 @@ def set_actor_target_velocity(host: Host, actor_id: int, velocity: Value) -> Non
 @rpc.nothing("set_actor_target_angular_velocity")
 def set_actor_target_angular_velocity(host: Host, actor_id: int, velocity: Value) -> None:
     """Give it an angular velocity, deg/s."""
-    if (actor := _movable(host, actor_id)) is not None:
-        host.world.motion[actor.row, SPIN] = 0.0, 0.0, radians(_upright(host, axial_in(velocity)))
+    if (actor := _movable(host, actor_id, kept=True)) is not None:
+        x, y, z = axial_in(velocity)
+        if actor.physics_on:
+            x, y, z = 0.0, 0.0, _upright(host, (x, y, z))
+        host.world.motion[actor.row, SPIN] = radians(x), radians(y), radians(z)
 
 
 @rpc.nothing("enable_actor_constant_velocity")
@@ -165,10 +168,15 @@ def _body(host: Host, actor_id: int) -> Actor:
     return actor
 
 
-def _movable(host: Host, actor_id: int) -> Actor | None:
-    """The vehicle or loose thing that forces move; ``None``, and a warning, for anything else."""
+def _movable(host: Host, actor_id: int, *, kept: bool = False) -> Actor | None:
+    """The vehicle or loose thing that forces move; ``None``, and a warning, for anything else.
+
+    With ``kept`` also a body whose physics is off: what only calls move has the velocity that it is told to have.
+    """
     actor = host.world.actor(actor_id)
     if actor.slot >= 0 or (actor.kind is Kind.PROP and actor.mass_kg > 0.0):
+        return actor
+    if kept and actor.kind in SOLID and not actor.physics_on:
         return actor
     host.warn_once(
         f"forces on {actor.kind.value}",
