@@ -23,6 +23,9 @@ Int32 = NDArray[np.int32]
 UInt8 = NDArray[np.uint8]
 
 _NAMES = {4: ("v4", "v3", "v2"), 3: ("v3", "v2"), 2: ("v2",)}
+FARTHEST_M = 1e9
+"""Beyond it single precision ends in infinities, by which no tree can be sorted."""
+KINDS = 64
 SKY_NUMBERS = 32
 LAMP_NUMBERS = 9
 
@@ -125,13 +128,11 @@ class RayStage:
         """Keep a surface; returns its number.
 
         Raises:
-            DataError: vertices that are not finite, or faces that name none.
+            DataError: vertices that are not finite or beyond all measure, faces that name none, kinds that are none, or
+                arrays of different lengths.
         """
-        if not np.isfinite(surface.vertices).all():
-            raise DataError("A surface has a vertex that is not finite. Remove such vertices.")
+        _check(surface)
         faces = surface.faces
-        if len(faces) and (faces.min() < 0 or faces.max() >= len(surface.vertices)):
-            raise DataError(f"A face names none of the {len(surface.vertices)} vertices. Count from 0.")
         materials = np.concatenate([surface.colours, surface.paint[:, None]], axis=1, dtype=np.float32)
         self._shapes += 1
         return int(
@@ -176,11 +177,15 @@ class RayStage:
             directions: [R, 3] of unit length.
             reach_m: farthest.
             width: of the picture whose rows the rays are, for speed; 0 for none.
+
+        Raises:
+            DataError: directions that are not finite, or no whole number of rows.
         """
         ways = np.ascontiguousarray(directions, np.float32).reshape(-1, 3)
         count = len(ways)
-        if width and count % width:
+        if width < 0 or (width and count % width):
             raise DataError(f"{count} rays are no picture with rows of {width}.")
+        _finite(ways)
         hits = Hits(
             np.empty(count, np.float32),
             np.empty(count, np.int32),
@@ -200,17 +205,43 @@ class RayStage:
             rays: [H, W, 3] of unit length.
             sky: float32 [32] as ``Sky`` in native/look.h lists them.
             lamps: float32 [L, 9] spotlights: place relative to the origin, direction, linear colour.
+
+        Raises:
+            DataError: arrays of other shapes, or rays that are not finite.
         """
         ways = np.ascontiguousarray(rays, np.float32)
         numbers = np.asarray(sky, np.float32)
         lights = np.ascontiguousarray(lamps, np.float32).reshape(-1, LAMP_NUMBERS)
         if ways.ndim != 3 or ways.shape[2] != 3 or numbers.shape != (SKY_NUMBERS,):
             raise DataError(f"A picture needs rays [H, W, 3] and {SKY_NUMBERS} numbers of the sky.")
+        _finite(ways)
         out = np.empty((*ways.shape[:2], 4), np.uint8)
         if out.size:
             start = np.ascontiguousarray(origin, np.float64).reshape(3)
             self._native.picture(start, ways, numbers.tolist(), lights, out)
         return out
+
+
+def _check(surface: Surface) -> None:
+    """The native code reads as many numbers as there are faces, and trusts them."""
+    vertices, faces = surface.vertices, surface.faces
+    if not np.abs(vertices).max(initial=0.0) <= FARTHEST_M:
+        raise DataError(f"A surface has a vertex that is not finite, or beyond {FARTHEST_M:g} m. Remove such vertices.")
+    if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
+        raise DataError(f"A face names none of the {len(vertices)} vertices. Count from 0.")
+    found = tuple(
+        each.shape for each in (vertices, faces, surface.colours, surface.paint, surface.kinds, surface.labels)
+    )
+    count = len(faces)
+    if found != ((len(vertices), 3), (count, 3), (count, 3), (count,), (count,), (count,)):
+        raise DataError(f"A surface of {count} faces has arrays of the shapes {found}. Give one row for each face.")
+    if surface.kinds.max(initial=0) >= KINDS:
+        raise DataError(f"There is no kind {surface.kinds.max()} of face. Choose one below {KINDS}.")
+
+
+def _finite(ways: Float32) -> None:
+    if not np.isfinite(ways).all():
+        raise DataError("A ray's direction is not finite. Leave such rays out.")
 
 
 @cache

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -161,3 +164,60 @@ def test_what_cannot_be_is_refused() -> None:
     empty = RayStage()
     empty.place([empty.add(Surface.joined([]))], np.eye(4)[None], [[0, 0, 0]], [0])
     assert np.isinf(empty.trace([0, 0, 0], np.array([[0, 0, -1.0]]), 10).distance).all()
+
+
+def test_surfaces_that_would_mislead_the_native_code_are_refused() -> None:
+    stage, good = RayStage(), Surface.of(SQUARE.vertices, SQUARE.faces, (1, 1, 1), 1)
+    for wrong, told in (
+        (replace(good, vertices=good.vertices * 1e10), "beyond 1e[+]09 m"),
+        (replace(good, kinds=good.kinds[:1]), "one row for each face"),
+        (replace(good, labels=np.zeros(0, np.uint8)), "one row for each face"),
+        (replace(good, colours=good.colours[:, :2]), "one row for each face"),
+        (replace(good, kinds=np.full(2, 64, np.uint8)), "no kind 64"),
+    ):
+        with pytest.raises(DataError, match=told):
+            stage.add(wrong)
+    with pytest.raises(DataError, match="not finite"):
+        stage.trace([0, 0, 0], np.full((4, 3), np.nan), 1.0)
+    with pytest.raises(DataError, match="no picture"):
+        stage.trace([0, 0, 0], np.zeros((4, 3)), 1.0, width=-2)
+    with pytest.raises(DataError, match="not finite"):
+        stage.picture([0, 0, 0], np.full((2, 2, 3), np.inf), sky(), NONE)
+
+
+@pytest.mark.parametrize("size", [1e9, 1.0, 1e-30, 0.0])
+def test_triangles_without_sense_end_no_ray_in_nonsense(size: float) -> None:
+    random = np.random.default_rng(2)
+    points = random.choice([-size, 0.0, size], (200, 3))  # many of no area, many the same
+    faces = random.integers(0, 200, (500, 3))
+    stage = stage_of(Surface.of(points, faces, (1, 1, 1), 1, random.integers(0, 64, 500)))
+    ways = unit(random.normal(size=(48, 64, 3)))
+    hits = stage.trace([0.1, 0.2, 0.3], ways.reshape(-1, 3), 3e9, width=64)
+    met = hits.body == 0
+    assert (np.isfinite(hits.distance) == met).all()
+    assert np.isfinite(hits.normal).all()
+    assert (hits.distance[met] > 0).all()
+    assert (stage.picture([0.1, 0.2, 0.3], ways, sky(), NONE)[..., 3] == 255).all()
+
+
+def test_bodies_may_be_placed_while_other_threads_look() -> None:
+    stage = stage_of(SQUARE)
+    number, ways, stop = stage.add(SQUARE), np.repeat([[0.0, 0.0, -1.0]], 20_000, 0), threading.Event()
+    seen: list[float] = []
+
+    def look() -> None:
+        while not stop.is_set():
+            seen.extend(np.unique(stage.trace([0.2, 0.3, 2.0], ways, 10).distance).tolist())
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for step in range(300):
+        count = 1 + step % 50
+        places = np.repeat(np.eye(4)[None], count, 0)
+        places[:, 2, 3] = float(step % 2)
+        stage.place([number] * count, places, np.zeros((count, 3)), np.zeros(count))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert set(seen) == {1.0, 2.0}

@@ -36,8 +36,10 @@ template <int n> inline float squared(float x) {
 }
 inline float fifth(float x) { return squared<2>(x) * x; }
 
-inline float lattice(int32_t x, int32_t y) {
-    uint32_t h = (uint32_t)x * 0x8da6b343u ^ (uint32_t)y * 0xd8163841u;
+static_assert(sizeof(Light) == 9 * sizeof(float) && sizeof(Sky) == 32 * sizeof(float), "as avrec/mesh/rays.py writes them");
+
+inline float lattice(uint32_t x, uint32_t y) {
+    uint32_t h = x * 0x8da6b343u ^ y * 0xd8163841u;
     h = (h ^ (h >> 13)) * 0x7feb352du;
     h ^= h >> 16;
     return (float)(h & 0xffffu) * (1.f / 65535.f) - 0.5f;
@@ -46,7 +48,7 @@ inline float lattice(int32_t x, int32_t y) {
 // Smooth noise in -0.5..0.5 with cells of one unit.
 inline float noise(double x, double y) {
     const double fx = std::floor(x), fy = std::floor(y);
-    const int32_t i = (int32_t)fx, j = (int32_t)fy;
+    const uint32_t i = (uint32_t)(int64_t)fx, j = (uint32_t)(int64_t)fy;  // far out the pattern begins anew
     float u = (float)(x - fx), v = (float)(y - fy);
     u = u * u * (3.f - 2.f * u), v = v * v * (3.f - 2.f * v);
     const float low = lattice(i, j) * (1.f - u) + lattice(i + 1, j) * u;
@@ -154,7 +156,7 @@ class Screen {
     uint8_t operator()(float c) const {
         c *= gain_;
         c *= 1.18f / (1.f + 0.18f * c);
-        return table_[std::min(kSteps - 1, std::max(0, (int)(c * kSteps)))];
+        return table_[(int)std::min(kSteps - 1.f, std::max(0.f, c * kSteps))];  // in this order NaN is black
     }
 
   private:

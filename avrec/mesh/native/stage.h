@@ -13,6 +13,8 @@ struct Material {
     float rgb[3], paint;  // linear; `paint`: share that takes the body's own colour, of lamps what is left when off
 };
 
+static_assert(sizeof(Material) == 4 * sizeof(float), "as avrec/mesh/rays.py writes them");
+
 struct Shape {
     Tree tree;
     std::vector<float> normals;  // [F, 3]
