@@ -10,6 +10,7 @@ __all__ = ["info_lines"]
 _LENSES = {"opencv-pinhole": "pinhole", "opencv-fisheye": "fisheye", "ftheta": "f-theta"}
 _MOST_CAMERAS = 12
 _MOST_MEMBERS = 12
+_MOST_MISSING = 5
 
 
 def info_lines(info: Mapping[str, Any]) -> Iterator[str]:
@@ -195,6 +196,9 @@ def _provenance(made: Mapping[str, Any]) -> Iterator[str]:
     facts += [f"seed {_text(made['seed'])}"] if made.get("seed") is not None else []
     if facts:
         yield ", ".join(facts)
+    missing = source.get("missing")
+    for sentence in missing[:_MOST_MISSING] if isinstance(missing, list) else []:
+        yield _text(sentence, 290)
     for part, what in _mapping(made.get("assumed")).items():
         yield f"assumed {_text(part)}: {_text(what, 200)}"
     if made.get("licence"):

@@ -121,7 +121,7 @@ def ground_mesh(
     if not fields:
         raise DataError(
             "None of the points lies on the ground along the path. Check that the path runs on the ground, in the "
-            "same world as the points."
+            "same world as the points; a recording without lidar shows the ground only where the car moves."
         )
     return GroundMesh(decimate(_together([grid_mesh(field) for field in fields]), most_triangles), tuple(fields))
 

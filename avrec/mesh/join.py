@@ -43,7 +43,7 @@ def join_ground(
 
     Returns:
         Both in one mesh, with normals, and with colours where the surface has them; the ground takes the colour of the
-        nearest vertex of the surface.
+        surface's nearest vertex on the ground.
     """
     over = surface.vertices[:, 2] - ground.height_at(surface.vertices)
     drop = np.asarray((over < _SKIN_M)[surface.faces].all(axis=1))
@@ -54,7 +54,10 @@ def join_ground(
     kept = drop_small_parts(surface.with_faces(np.logical_not(drop)), least_part_m2)
     colours = None
     if surface.colours is not None and kept.colours is not None and len(surface.vertices):
-        near = cKDTree(surface.vertices).query(ground.mesh.vertices)[1]
+        # A wall's colour does not belong on the ground beside it.
+        low = np.flatnonzero(np.abs(over) < _SKIN_M)
+        giving = low if len(low) else np.arange(len(surface.vertices))
+        near = giving[cKDTree(surface.vertices[giving]).query(ground.mesh.vertices)[1]]
         colours = np.concatenate([kept.colours, surface.colours[near]])
     return Mesh(
         np.concatenate([kept.vertices, ground.mesh.vertices]),

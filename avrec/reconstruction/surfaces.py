@@ -45,6 +45,7 @@ _TRIANGLES, _GROUND_TRIANGLES = (3000, 300_000, 1_000_000), (700, 200_000, 500_0
 _LIDAR_COVERAGE = 0.3
 _MISSED_M = 0.5
 _LANE_M = 4.0
+_WELL_MEASURED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +96,16 @@ def surfaces_of(scene: Scene, drive: Drive, *, progress: Progress = NO_PROGRESS)
 
     volume = fuse(pictures(), voxel_m=_VOXEL_M, farthest_m=_SURFACE_REACH_M, most_blocks=_MOST_BLOCKS)
     progress.start("Meshing")
+    driven_m, voxel_m = length_m(path), volume.voxel_m
+    surface = volume_mesh(volume, least_weight=_LEAST_WEIGHT, most_triangles=_budget(_TRIANGLES, driven_m))
+    del volume  # up to a gigabyte, and the ground needs as much
     points = np.concatenate(seen)
     seen.clear()
-    budgets = (np.clip(each * length_m(path), low, high) for each, low, high in (_GROUND_TRIANGLES, _TRIANGLES))
-    ground = ground_mesh(points, path, reach_m=GROUND_REACH_M, most_triangles=int(next(budgets)))
-    surface = volume_mesh(volume, least_weight=_LEAST_WEIGHT, most_triangles=int(next(budgets)))
+    ground = ground_mesh(points, path, reach_m=GROUND_REACH_M, most_triangles=_budget(_GROUND_TRIANGLES, driven_m))
     mesh = join_ground(surface, ground, path_world=path)
     progress.finish(f"{len(mesh.faces)} triangles, {len(ground.mesh.faces)} of them ground")
     sources += [] if enough else ["rendered depth"]
-    made = {"pictures": len(chosen), "sweeps": sweeps, "voxel_m": volume.voxel_m, "ground_from": " and ".join(sources)}
+    made = {"pictures": len(chosen), "sweeps": sweeps, "voxel_m": voxel_m, "ground_from": " and ".join(sources)}
     about, warnings = _judged(ground, path)
     return Surfaces(mesh, ground, made | about, warnings)
 
@@ -142,13 +144,19 @@ def _chosen_frames(scene: Scene, driven_m: float) -> list[tuple[str, int]]:
     return [(camera, time_us) for time_us, camera in sorted(chosen)]
 
 
+def _budget(rate: tuple[int, int, int], driven_m: float) -> int:
+    """Triangles for a way of some length: so many per metre, at least and at most."""
+    per_m, least, most = rate
+    return int(np.clip(per_m * driven_m, least, most))
+
+
 def _covers(points: Float64, path: Float64) -> bool:
     """Whether the lidar leaves little ground to guess."""
     covered = len(np.unique(np.floor(points[:, :2]).astype(np.int64), axis=0)) if len(points) else 0
     return covered >= _LIDAR_COVERAGE * corridor_m2(path)
 
 
-def _judged(ground: GroundMesh, path: Float64) -> tuple[dict[str, object], tuple[str, ...]]:
+def _judged(ground: GroundMesh, path: Float64) -> tuple[dict[str, float], tuple[str, ...]]:
     """How well the ground is known, and where it misses the driven path."""
     steps = np.linalg.norm(np.diff(path[:, :2], axis=0, prepend=path[:1, :2]), axis=1)
     miss = np.abs(ground.height_at(path) - path[:, 2])
@@ -156,16 +164,22 @@ def _judged(ground: GroundMesh, path: Float64) -> tuple[dict[str, object], tuple
     worst_m = float(np.nanmax(miss, initial=0.0))
     across = np.stack(np.meshgrid(*[np.arange(-_LANE_M, _LANE_M + 0.1, 1.0)] * 2), axis=-1).reshape(-1, 2)
     lane = (path[:, None, :2] + across[np.linalg.norm(across, axis=1) <= _LANE_M]).reshape(-1, 2)
-    about: dict[str, object] = {
+    about = {
         "ground_measured": round(ground.measured_share(), 3),
         "lane_measured": round(ground.measured_share(np.unique(np.round(lane, 1), axis=0)), 3),
         "levels": len(ground.fields),
         "missed_m": round(missed_m, 1),
         "worst_miss_m": round(worst_m, 2),
     }
-    if missed_m == 0:
-        return about, ()
-    return about, (
-        f"The ground misses the driven path by more than {_MISSED_M} m over {missed_m:.0f} of {steps.sum():.0f} m, "
-        f"at worst by {worst_m:.1f} m, as may be on bridges and in car parks: look at the mesh before driving on it.",
-    )
+    warnings = []
+    if about["lane_measured"] < _WELL_MEASURED:
+        warnings.append(
+            f"Only {100 * about['lane_measured']:.0f} % of the ground within {_LANE_M:.0f} m of the driven path was "
+            "measured, the rest is filled in from around it: record with lidar, more cameras or longer for a surer one."
+        )
+    if missed_m > 0:
+        warnings.append(
+            f"The ground misses the driven path by more than {_MISSED_M} m over {missed_m:.0f} of {steps.sum():.0f} m, "
+            f"at worst by {worst_m:.1f} m, as on bridges and in car parks: look at the mesh before driving on it."
+        )
+    return about, tuple(warnings)

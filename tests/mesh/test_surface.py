@@ -157,6 +157,23 @@ def test_ground_takes_the_place_of_the_surface_under_it() -> None:
     assert len(join_ground(surface, ground, least_part_m2=0.1).faces) == 3 + len(ground.mesh.faces)
 
 
+def test_ground_takes_its_colour_from_the_ground() -> None:
+    """The nearest vertex of most of it belongs to a wall."""
+    at = np.stack(np.meshgrid(np.arange(-2, 12, 0.2), np.arange(-2.9, 3, 0.2)), axis=-1).reshape(-1, 2)
+    path = np.column_stack([np.linspace(0, 10, 11), np.zeros((11, 2))])
+    ground = ground_mesh(np.column_stack([at, np.zeros(len(at))]), path, reach_m=3)
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0.0]])
+    wall = np.array([[0, 2, 0.3], [10, 2, 0.3], [10, 2, 3.0]])
+    surface = Mesh(
+        np.concatenate([corners, wall]),
+        np.arange(6).reshape(2, 3),
+        np.repeat(np.uint8([[90] * 3, [250] * 3]), 3, axis=0),
+    )
+    colours = join_ground(surface, ground).colours
+    assert colours is not None
+    assert (colours[-len(ground.mesh.vertices) :] == 90).all()
+
+
 def flat(depth: float | np.ndarray) -> DepthPicture:
     rays, _ = PINHOLE.pixel_rays()
     return DepthPicture(np.broadcast_to(depth, (72, 96)), rays, np.eye(3)[None], np.zeros((1, 3)))

@@ -189,6 +189,15 @@ def test_ground_off_the_path_is_warned_of(
     assert scene.source["meshes"]["missed_m"] > 1
 
 
+def test_ground_that_is_mostly_guessed_is_warned_of() -> None:
+    path = np.column_stack([np.linspace(0, 40, 81), np.zeros((81, 2))])
+    at = np.stack(np.meshgrid(np.arange(0, 10, 0.1), np.arange(-5, 5, 0.1)), axis=-1).reshape(-1, 2)
+    seen = ground_mesh(np.column_stack([at, np.zeros(len(at))]), path)
+    about, (sentence,) = surfaces._judged(seen, path)
+    assert 0.1 < about["lane_measured"] < 0.4
+    assert f"Only {100 * about['lane_measured']:.0f} % of the ground within 4 m" in sentence
+
+
 def test_pictures_are_fused_one_at_a_time(bare: Scene, recording: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     alive: list[weakref.ref[DepthPicture]] = []
     most = 0

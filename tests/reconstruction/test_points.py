@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
-from avrec.drive.drive import CameraSensor, Drive, Frame, LidarPoints, LidarSweep, Track
+from avrec.drive.drive import CameraSensor, Drive, Frame, LidarPoints, LidarSweep, RigBox, Track
 from avrec.errors import AvrecError, DataError
 from avrec.geometry import OpenCVPinholeCamera, Shutter, Trajectory, exp_so3
 from avrec.reconstruction.points import PointSource, initial_points, nearest_neighbour_scales
 from avrec.reconstruction.points.boxes import entry_distance, into_box
 from avrec.reconstruction.points.dense import dense_points
 from avrec.reconstruction.points.features import Features
-from avrec.reconstruction.points.lidar import LidarCloud, thin
+from avrec.reconstruction.points.lidar import LidarCloud, static_and_boxed, thin
 from avrec.reconstruction.points.matching import candidate_pairs
 from avrec.reconstruction.points.tracks import join_matches
 from avrec.reconstruction.points.triangulation import triangulate
@@ -308,6 +308,16 @@ def test_lidar_points_keep_their_place_and_actors_their_own() -> None:
     assert points.rgb.min() >= 0
     assert points.rgb.max() <= 1
     assert len(points.xyz) <= 3000
+
+
+def test_returns_from_a_large_recording_car_are_its_own() -> None:
+    at = np.array([[6.0, 0.0, 2.5], [-3.0, 1.2, 1.0], [6.0, 3.0, 2.5], [3.0, 0.0, 1.0]], np.float32)
+    points = LidarPoints(at, np.zeros(4, np.float32), np.zeros(4, np.int64))
+    sweep = LidarSweep("top", 0, np.eye(4), "", lambda: points)
+    drive = wall_drive()
+    assert len(static_and_boxed(drive, sweep, [])[0]) == 3
+    lorry = replace(drive, rig_box=RigBox.between([-4.0, -1.25, 0.0], [7.0, 1.25, 3.5]))
+    assert np.allclose(static_and_boxed(lorry, sweep, [])[0] - drive.ego.poses[0, :3, 3], at[2], atol=0.02)
 
 
 def test_a_held_out_picture_is_never_read() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,14 @@ def test_place_and_sky_of_others(tmp_path: Path) -> None:
     assert info["map"]["driving_lanes"] == 2
 
 
+def test_of_what_could_not_be_made(tmp_path: Path) -> None:
+    path = tmp_path / "street.usdz"
+    scene = complete_scene(20, 0)
+    why = "The scene has no map: the road is not seen."
+    replace(scene, map_xodr=None, source={**scene.source, "missing": [why]}).save(path)
+    assert any(line.endswith(why) for line in info_lines(scene_info(path)))
+
+
 @pytest.mark.parametrize("value", [None, 5, 1e300, 10**400, "x", [], {}, [[1]], {"a": 1}])
 def test_of_a_manifest_that_lies(tmp_path: Path, value: Any) -> None:
     """Anybody may write a manifest like ours; what it says wrongly is left out."""
@@ -120,6 +129,7 @@ _LIES = (
     ("gaussians",),
     ("gaussians", "actors"),
     ("source",),
+    ("source", "missing"),
     ("meshes",),
     ("assumed",),
 )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from avrec.drive.drive import Drive, LidarSweep, Track
+from avrec.drive.drive import Drive, LidarSweep, RigBox, Track
 from avrec.geometry import apply
 from avrec.progress import NO_PROGRESS, Progress
 from avrec.reconstruction.points.boxes import alive, into_box
@@ -22,8 +22,9 @@ Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
-# The ego's own body in rig axes; a roof box and mirrors included.
+# The ego's own body in rig axes; a roof box and mirrors included. The recording may know a larger one.
 _EGO_LOW, _EGO_HIGH = np.array([-1.5, -1.15, -0.3]), np.array([4.2, 1.15, 2.2])
+_EGO_MARGIN_M = 0.2  # around the recorded one
 _NEAREST_M, _FARTHEST_M = 1.0, 200.0
 _BOX_MARGIN_M = 0.1
 # The lowest centimetres of a box hold the road under the actor as well as its tyres.
@@ -77,6 +78,8 @@ def accumulate_lidar(
         Static returns in the world, thinned so that points are finer near the path; and by track id returns in the
         box frame.
     """
+    if not drive.sweeps:
+        return _NOTHING, {track.id: _NOTHING for track in moving}
     path = _path(drive)
     static: list[LidarCloud] = []
     actors: dict[str, list[LidarCloud]] = {track.id: [] for track in moving}
@@ -138,7 +141,8 @@ def _sweep(drive: Drive, sweep: LidarSweep) -> LidarCloud:
     local = np.asarray(points.xyz_lidar, dtype=np.float64)
     reach = np.linalg.norm(local, axis=1)
     rig = apply(sweep.rig_from_lidar, local)
-    ego = ((rig > _EGO_LOW) & (rig < _EGO_HIGH)).all(axis=1)
+    low, high = _ego_corners(drive.rig_box)
+    ego = ((rig > low) & (rig < high)).all(axis=1)
     good = np.isfinite(reach) & (reach > _NEAREST_M) & (reach < _FARTHEST_M) & ~ego
     times = points.time_us[good]
     # In one tick the ego moves a few millimetres; a pose per tick instead of per point is many times faster.
@@ -146,6 +150,14 @@ def _sweep(drive: Drive, sweep: LidarSweep) -> LidarCloud:
     poses = drive.ego.at(ticks * _TICK_US + _TICK_US // 2, outside="extrapolate")[which]
     world = np.einsum("nij,nj->ni", poses[:, :3, :3], rig[good]) + poses[:, :3, 3]
     return LidarCloud(world, times, reach[good].astype(np.float32))
+
+
+def _ego_corners(box: RigBox | None) -> tuple[Float64, Float64]:
+    """Lower and upper corner of where returns belong to the recording car itself, rig frame, [3] each."""
+    if box is None:
+        return _EGO_LOW, _EGO_HIGH
+    center, half = np.array(box.center_m), np.array(box.size_m) / 2 + _EGO_MARGIN_M
+    return np.minimum(_EGO_LOW, center - half), np.maximum(_EGO_HIGH, center + half)
 
 
 def _inside(track: Track, cloud: LidarCloud) -> tuple[Int64, Float64]:
