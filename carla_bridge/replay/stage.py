@@ -19,6 +19,7 @@ from carla_bridge.frames import flip_points
 from carla_bridge.replay.fit import actor_from_box, actor_from_rig, kind_of, ranked
 from carla_bridge.replay.path_follower import Path, PathFollower, path_of
 from carla_bridge.replay.player import Driver, Player, carla_transform, matrix_of
+from carla_bridge.world.client_map import text_for_clients
 
 __all__ = ["EGO", "Cast", "last_things", "load_map", "track_role"]
 
@@ -51,7 +52,7 @@ def load_map(carla: Any, client: Any, scene: Scene) -> Any:
             f"The scene {scene.name} has no map, which CARLA needs to drive on. Reconstruct it with one, or keep the "
             "simulator's own map with load_map=False."
         )
-    text = scene.map_xodr.decode("utf-8", errors="replace")
+    text = text_for_clients(scene.map_xodr)  # as the embedded world sends it; the clients of a real server need it too
     if world.get_map().to_opendrive() == text:
         return world
     shape = carla.OpendriveGenerationParameters(

@@ -14,6 +14,7 @@ from avrec.geometry import Offset, Trajectory, log_so3, transform_from
 from avrec.rendering import render, render_view, view_for
 from avrec.scene import Scene
 from carla_bridge.replay import ReplaySession
+from tests.carla_bridge.conformance.stage import junction_map
 from tests.carla_bridge.support import loop_map
 from tests.rendering.scenes import START_US, straight_path, tiny_scene
 
@@ -212,6 +213,15 @@ def test_leaving_restores_the_world(client: Any, scene: Scene) -> None:
     world.wait_for_tick()
     assert len(born) == 3
     assert not {actor.id for actor in world.get_actors()} & set(born)
+
+
+def test_a_map_that_is_there_is_not_loaded_again_though_it_got_marks_for_clients(client: Any) -> None:
+    scene = tiny_scene(map_xodr=junction_map().encode())
+    with ReplaySession(client, scene) as session:
+        loaded = session.world.id
+        assert session.world.get_map().to_opendrive() != junction_map()
+    with ReplaySession(client, scene) as session:
+        assert session.world.id == loaded
 
 
 def test_what_cannot_be_replayed_is_refused(client: Any, scene: Scene) -> None:
