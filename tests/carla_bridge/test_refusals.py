@@ -15,7 +15,7 @@ from carla_bridge.world import read_road_map
 from carla_bridge.world.pose import Pose
 from tests.carla_bridge.support import loop_map
 
-DOCS = Path(__file__).parents[2] / "docs" / "carla.md"
+DOCS = Path(__file__).parents[2] / "docs" / "carla_calls.md"
 CAR, PERSON, IMU = "vehicle.lincoln.mkz_2020", "walker.pedestrian.0001", "sensor.other.imu"
 OLD_CAR = "vehicle.audi.tt"
 UP = [0.0, 0.0, 1.0]

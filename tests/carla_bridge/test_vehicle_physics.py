@@ -237,7 +237,7 @@ WHEEL = {
 }  # fmt: skip
 IDLE_SHEET = {"sweep_wheels": False, "center_of_mass": (0.0, 0.3, 0.9)}
 IDLE_WHEEL = {"long_stiffness": 5.0}
-"""What docs/carla.md says has no effect."""
+"""What docs/carla_calls.md says has no effect."""
 
 
 def a_drive(loop: RoadMap, physics: VehiclePhysics) -> bytes:
