@@ -1,32 +1,17 @@
-"""CARLA's semantic classes, and which of them and which colour a lane takes."""
+"""Which class and which colour a lane takes."""
 
 from __future__ import annotations
 
-from enum import IntEnum
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from avrec.drive.lane_graph import DRIVABLE, Lane
 from avrec.mesh.rays import Kind
+from carla_bridge.world.labels import Label
 
-__all__ = ["OFF_ROAD", "Label", "Look", "lane_look"]
-
-
-class Label(IntEnum):
-    """Numbers of CARLA 0.9.15 and 0.9.16."""
-
-    NONE = 0
-    ROAD = 1
-    SIDEWALK = 2
-    POLE = 6
-    TRAFFIC_LIGHT = 7
-    TRAFFIC_SIGN = 8
-    TERRAIN = 10
-    SKY = 11
-    PEDESTRIAN = 12
-    RIDER = 13
-    CAR = 14
-    STATIC = 20
-    ROAD_LINE = 24
-    RAIL = 27
+__all__ = ["OFF_ROAD", "Look", "lane_labels", "lane_look"]
 
 
 Look = tuple[Label, tuple[float, float, float], Kind, float]
@@ -63,3 +48,8 @@ def lane_look(lane: Lane) -> Look:
 
 _PAINTED = frozenset({"solid", "broken", "solid solid", "solid broken", "broken solid", "broken broken"})
 OFF_ROAD: Look = _GREEN
+
+
+def lane_labels(lanes: Iterable[Lane]) -> NDArray[np.int64]:
+    """Class of each lane, and one more at the end: that of the land off the lanes, whose index is -1."""
+    return np.array([*(int(lane_look(lane)[0]) for lane in lanes), int(OFF_ROAD[0])], dtype=np.int64)

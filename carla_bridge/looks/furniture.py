@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from avrec.drive.lane_graph import LaneGraph, Signal
 from avrec.mesh.rays import Kind, Surface
-from carla_bridge.looks.classes import Label
 from carla_bridge.looks.solids import Colour, box, drum, panel
 from carla_bridge.world.furniture import POLE_HALF_M, panel_of
 from carla_bridge.world.ground import Ground
+from carla_bridge.world.labels import Label
 from carla_bridge.world.pose import Pose, Vector
 from carla_bridge.world.traffic_lights import is_light
 

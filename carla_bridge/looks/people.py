@@ -5,8 +5,8 @@ from __future__ import annotations
 from zlib import crc32
 
 from avrec.mesh.rays import Kind, Surface
-from carla_bridge.looks.classes import Label
 from carla_bridge.looks.solids import Colour, box, drum
+from carla_bridge.world.labels import Label
 from carla_bridge.world.pose import Vector
 
 __all__ = ["person_shape", "prop_shape"]

@@ -10,8 +10,9 @@ from scipy.spatial import cKDTree
 
 from avrec.drive.lane_graph import Crosswalk, Lane, LaneGraph, LaneMark, StopLine
 from avrec.mesh.rays import Kind, Surface
-from carla_bridge.looks.classes import Label, lane_look
+from carla_bridge.looks.classes import lane_look
 from carla_bridge.world.ground import Ground
+from carla_bridge.world.labels import Label
 
 __all__ = ["lane_surfaces", "paint_surfaces", "strip"]
 

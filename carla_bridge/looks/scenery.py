@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 
 from avrec.mesh.mesh import Mesh
 from avrec.mesh.rays import Kind, Surface
-from carla_bridge.looks.classes import ASPHALT, OFF_ROAD, Label, lane_look
+from carla_bridge.looks.classes import ASPHALT, OFF_ROAD, lane_labels, lane_look
 from carla_bridge.looks.roads import lane_surfaces, paint_surfaces
 from carla_bridge.looks.terrain import terrain
+from carla_bridge.world.furniture import parked_tracks
 from carla_bridge.world.ground import CELL_M
+from carla_bridge.world.labels import LABEL_OF_KIND, Label
 
 if TYPE_CHECKING:
     from avrec.drive import Track
@@ -29,7 +32,6 @@ STEEPEST = 0.5
 """Least upward part of a ground face's normal."""
 MARGIN_M = 0.1
 STONE = (0.30, 0.29, 0.27)
-CLASS_OF_KIND = {"car": 14, "truck": 15, "bus": 16, "motorcycle": 18, "bicycle": 19, "person": 12, "prop": 20}
 
 
 def scenery(road_map: RoadMap) -> Surface:
@@ -39,32 +41,25 @@ def scenery(road_map: RoadMap) -> Surface:
     if scene is None or mesh is None or not len(mesh.faces):
         parts = [*lane_surfaces(road_map.lanes), *paint_surfaces(road_map.graph, road_map.ground)]
         return Surface.joined([*parts, terrain(road_map.ground)])
-    parked = [track for track in scene.tracks if not track.moving and track.id not in scene.actors]
-    return Surface.joined([_of_mesh(mesh, road_map, parked), *_around(mesh, road_map)])
+    return Surface.joined([_of_mesh(mesh, road_map, parked_tracks(scene)), *_around(mesh, road_map)])
 
 
-def _of_mesh(mesh: Mesh, road_map: RoadMap, parked: list[Track]) -> Surface:
+def _of_mesh(mesh: Mesh, road_map: RoadMap, parked: Sequence[tuple[Track, str]]) -> Surface:
     """A scene's mesh with classes: ground by the map, things that never moved by their boxes, the rest static."""
     middle = mesh.vertices[mesh.faces].mean(axis=1)
     ground = road_map.ground.at(middle[:, 0], middle[:, 1], middle[:, 2])
     flat = np.abs(mesh.face_normals[:, 2]) > STEEPEST
     low = flat & (np.abs(middle[:, 2] - ground.z) < GROUND_M)
     looks = [*(lane_look(lane) for lane in road_map.lanes), OFF_ROAD]
-    labels = np.where(low, np.array([int(look[0]) for look in looks])[ground.lane], int(Label.STATIC))
+    labels = np.where(low, lane_labels(road_map.lanes)[ground.lane], int(Label.STATIC))
     kinds = np.where(low, np.array([int(look[2]) for look in looks])[ground.lane], int(Kind.PLAIN))
     colours = np.where(low[:, None], np.array([look[1] for look in looks])[ground.lane], STONE)
     if mesh.colours is not None:
         colours = (mesh.colours[mesh.faces].mean(axis=1) / 255.0) ** 2.2
         kinds = np.zeros_like(kinds)
-    for track in parked:
-        labels[_inside(middle, track) & ~low] = _class_of(track)
+    for track, kind in parked:
+        labels[_inside(middle, track) & ~low] = LABEL_OF_KIND[kind]
     return Surface.of(mesh.vertices, mesh.faces, colours, labels, kinds)
-
-
-def _class_of(track: Track) -> int:
-    from carla_bridge.replay.fit import kind_of  # the replay's words for tracks, which a bare map does not need
-
-    return CLASS_OF_KIND[kind_of(track.label, track.size_m)]
 
 
 def _inside(points: Float64, track: Track) -> Bool:
@@ -89,7 +84,7 @@ def _around(mesh: Mesh, road_map: RoadMap) -> list[Surface]:
         vertices = np.concatenate([xy, z[..., None]], axis=-1).reshape(-1, 3)
         first = np.arange(len(planes)) * 4
         faces = np.concatenate([np.stack([first, first + 1, first + 2], 1), np.stack([first, first + 2, first + 3], 1)])
-        label = np.array([int(lane_look(lane)[0]) for lane in road_map.lanes] + [int(Label.TERRAIN)])[lanes]
+        label = lane_labels(road_map.lanes)[lanes]
         found.append(Surface.of(vertices, faces, ASPHALT, np.tile(label, 2), Kind.ASPHALT))
     return found
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from avrec.geometry import matrix_from_rpy
 from avrec.mesh.rays import Hits, RayStage, Surface
 from carla_bridge.looks.body_parts import Lamp
-from carla_bridge.looks.classes import Label
 from carla_bridge.looks.furniture import fixtures_of
 from carla_bridge.looks.people import person_shape, prop_shape
 from carla_bridge.looks.scenery import scenery
@@ -21,6 +20,7 @@ from carla_bridge.looks.vehicles import door_shape, vehicle_shape
 from carla_bridge.looks.weather import sky_numbers
 from carla_bridge.world.actor import SOLID, Actor, ActorSpec, Kind
 from carla_bridge.world.bumping import open_doors
+from carla_bridge.world.labels import Label
 from carla_bridge.world.traffic_lights import LightState
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from carla_bridge.looks.classes import Label
 from carla_bridge.looks.roads import lane_surfaces, paint_surfaces
+from carla_bridge.world.labels import Label
 
 if TYPE_CHECKING:
     from avrec.mesh.rays import Surface

@@ -9,25 +9,22 @@ from numpy.typing import NDArray
 
 from avrec.scene import Scene
 from carla_bridge.neural.ground_classes import GroundClasses
-from carla_bridge.replay.fit import kind_of
 from carla_bridge.sensors.caster import ground_labels
 from carla_bridge.sensors.rendering import WorldView, solid_actors
+from carla_bridge.world.furniture import parked_tracks
+from carla_bridge.world.labels import LABEL_OF_KIND, Label
 from carla_bridge.world.pose import Pose, compose, rows
 from carla_bridge.world.road_map import RoadMap
 from carla_bridge.world.world import World
 
-__all__ = ["GROUND", "SKY", "Labels"]
+__all__ = ["Labels"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
-SKY, STATIC = 11, 20
-FIXTURES = (6, 7, 8)
+FIXTURES = (Label.POLE, Label.TRAFFIC_LIGHT, Label.TRAFFIC_SIGN)
 """Poles, traffic lights and signs of the map, as far as the scene shows something where they stand."""
-OF_KIND = {"car": 14, "truck": 15, "bus": 16, "motorcycle": 18, "bicycle": 19, "person": 12, "prop": 20}
-GROUND = (1, 2, 10, 24)
-"""Road, sidewalk, land, paint."""
 GROUND_M = 0.25
 """Nearer to the ground than this is ground."""
 MARGIN_M = 0.15
@@ -42,10 +39,9 @@ class Labels:
     def __init__(self, scene: Scene) -> None:
         self._path = scene.ego.poses[:, :3, 3]
         self._ground: tuple[RoadMap, GroundClasses] | None = None
-        parked = [track for track in scene.tracks if not track.moving and track.id not in scene.actors]
         self._parked = [
-            (track.world_from_box.poses[0], np.asarray(track.size_m) / 2, OF_KIND[kind_of(track.label, track.size_m)])
-            for track in parked
+            (track.world_from_box.poses[0], np.asarray(track.size_m) / 2, LABEL_OF_KIND[kind])
+            for track, kind in parked_tracks(scene)
         ]
 
     def owners(self, world: World, points: Float64, boxed: Int64, there: Bool, ignored: Collection[int]) -> Int64:
@@ -61,7 +57,7 @@ class Labels:
 
     def classes(self, view: WorldView, points: Float64, owner: Int64, there: Bool) -> Int64:
         """Class at each point [..., 3]; where nothing is ``there``, the sky."""
-        label = np.full(owner.shape, STATIC, np.int64)
+        label = np.full(owner.shape, int(Label.STATIC), np.int64)
         flat = points.reshape(-1, 3)
         ground = view.world.road_map.ground.at(flat[:, 0], flat[:, 1], flat[:, 2])
         low = (np.abs(flat[:, 2] - ground.z) < GROUND_M).reshape(owner.shape) & there
@@ -74,7 +70,7 @@ class Labels:
             label[_inside(points, pose[:3, 3], pose[:3, :3], half)] = kind
         for actor_id in np.unique(owner[owner > 0]).tolist():
             label[owner == actor_id] = (view.world.actors[actor_id].spec.labels or (0,))[0]
-        label[~there] = SKY
+        label[~there] = Label.SKY
         return label
 
     def ground(self, view: WorldView, points: Float64) -> Int64:

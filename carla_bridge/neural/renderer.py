@@ -15,13 +15,14 @@ from avrec.raster import SCENE_SETTINGS, Raster, View, rasterize
 from avrec.raster.native.rasterizer import NativeRasterizer
 from avrec.rendering.shot import sky_background
 from avrec.scene import Scene
-from carla_bridge.neural.labels import GROUND, SKY, Labels
+from carla_bridge.neural.labels import Labels
 from carla_bridge.neural.looks import Looks, pose_matrix
 from carla_bridge.neural.rays import AGREE, read_along, surface_depth
 from carla_bridge.sensors.caster import cast
 from carla_bridge.sensors.plain import encode_depth
 from carla_bridge.sensors.rendering import CameraRequest, WorldView, solid_actors
 from carla_bridge.world.actor import Actor
+from carla_bridge.world.labels import GROUND, Label
 from carla_bridge.world.pose import Pose, rows
 from carla_bridge.world.world import World
 
@@ -142,7 +143,7 @@ class SceneRenderer:
         low[taken] = False
         label[low] = self.labels.ground(view, origin + world_ways[low] * distance[low, None])
         lost = ~(distance <= reach)
-        distance[lost], label[lost], owner[lost] = np.inf, SKY, 0
+        distance[lost], label[lost], owner[lost] = np.inf, Label.SKY, 0
         return distance, label, owner, normal
 
     def _depth_of_the_still_world(self, shot: View) -> Raster:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from carla_bridge.looks.classes import Label, lane_look
+from carla_bridge.looks.classes import lane_labels
 from carla_bridge.sensors.rendering import WorldView
 
 __all__ = ["cast", "ground_labels"]
@@ -44,6 +44,4 @@ def cast(
 def ground_labels(view: WorldView, points: Float64) -> Int64:
     """Road, sidewalk or terrain at points [N, 3]."""
     road_map = view.world.road_map
-    lane = road_map.ground.lane_at(points[:, 0], points[:, 1])
-    kinds = np.array([int(lane_look(each)[0]) for each in road_map.lanes] + [int(Label.TERRAIN)])
-    return np.asarray(kinds[lane])
+    return lane_labels(road_map.lanes)[road_map.ground.lane_at(points[:, 0], points[:, 1])]

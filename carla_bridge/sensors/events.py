@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from carla_bridge.sensors.caster import cast
 from carla_bridge.sensors.rack import Sensor, SensorRack
 from carla_bridge.world.actor import SOLID, Kind
+from carla_bridge.world.labels import GROUND, Label
 from carla_bridge.world.pose import Pose, compose, rotate, rows
 from carla_bridge.world.walls import NOBODY
 
@@ -17,8 +18,8 @@ __all__ = ["collisions", "obstacle", "swept_ball"]
 Float64 = NDArray[np.float64]
 
 MOVABLE = frozenset({Kind.VEHICLE, Kind.WALKER})
-GROUND = (0, 1, 2, 10, 11, 22, 24, 25)
-"""Classes that are no obstacles: road, sidewalk, terrain, sky, water, lines, ground."""
+PASSED = (*GROUND, Label.NONE, Label.SKY)
+"""Classes that are no obstacles."""
 SPREAD = ((0.0, 0.0), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7))
 """Rays that stand for the ball against the still world, left and up in radii."""
 HALVINGS = 40
@@ -55,7 +56,7 @@ def obstacle(rack: SensorRack, sensor: Sensor) -> list[bytes]:
         for left, up in SPREAD:
             start = compose(pose, Pose(0.0, left * radius, up * radius))
             distance, label, owner, _ = cast(rack.view(), np.array(start.position), ahead[None], reach, everybody)
-            if distance[0] < best and not owner[0] and int(label[0]) not in GROUND:
+            if distance[0] < best and not owner[0] and int(label[0]) not in PASSED:
                 best, other = float(distance[0]), NOBODY
     if other not in rack.descriptions or sensor.actor.parent not in rack.descriptions:
         return []

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carla_bridge.looks.classes import Label
 from carla_bridge.sensors.rack import SensorRack
 from carla_bridge.sensors.sight import sight_of
 from carla_bridge.server.blueprints import catalogue, spec_of
@@ -27,6 +26,7 @@ from carla_bridge.server.wire.values import box_out
 from carla_bridge.world import RoadMap, World
 from carla_bridge.world.ackermann import AckermannGains
 from carla_bridge.world.actor import Actor, ActorSpec, Kind
+from carla_bridge.world.labels import Label
 from carla_bridge.world.physics import VehicleControl, VehiclePhysics
 from carla_bridge.world.pose import ORIGIN, Pose
 from carla_bridge.world.walls import NOBODY
@@ -43,7 +43,14 @@ FREE_STEP_S = 0.05
 """Step of a world that runs by itself and has none set."""
 NEUTRAL_WEATHER = [-1.0] * 10 + [1.0, 0.03, 0.0331, 0.0]
 
-_STANDING = [NOBODY, 0, [0, "static.building", []], box_out((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)), b"\x03", b""]
+_STANDING = [
+    NOBODY,
+    0,
+    [0, "static.building", []],
+    box_out((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
+    bytes((Label.BUILDING,)),
+    b"",
+]
 """What a collision with the scene itself is told to be with."""
 
 
@@ -139,7 +146,7 @@ class Host:
             )
             light.actor = self.enter(TRAFFIC_LIGHT, spec, light.pose).id
         for sign in self.world.signals.signs:
-            blueprint = Blueprint(sign.type_id, Kind.TRAFFIC_SIGN, labels=(int(Label.TRAFFIC_SIGN),))
+            blueprint = Blueprint(sign.type_id, Kind.TRAFFIC_SIGN, labels=(Label.TRAFFIC_SIGN,))
             spec = ActorSpec(sign.type_id, Kind.TRAFFIC_SIGN, sign.zone_half, sign.zone_center, blueprint.labels)
             sign.actor = self.enter(blueprint, spec, sign.pose).id
 

@@ -14,19 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from carla_bridge.world.labels import LABEL_OF_KIND, Label
 from carla_bridge.world.pose import Pose, Vector
 from carla_bridge.world.traffic_lights import is_light
 from carla_bridge.world.walls import CELL_M, Walls
 
 if TYPE_CHECKING:
+    from avrec.drive import Track
     from avrec.drive.lane_graph import Signal
     from avrec.scene import Scene
     from carla_bridge.world.ground import Ground
     from carla_bridge.world.road_map import RoadMap
 
-__all__ = ["Piece", "furniture_of", "panel_of"]
+__all__ = ["Piece", "furniture_of", "panel_of", "parked_tracks"]
 
-POLE, LIGHT, SIGN, STATIC = 6, 7, 8, 20
 POLE_HALF_M = 0.06
 LEAST_POLE_M = 0.3
 PANEL_HALF_M = (0.1, 0.2, 0.5)
@@ -68,6 +69,14 @@ def furniture_of(road_map: RoadMap) -> tuple[Piece, ...]:
     )
 
 
+def parked_tracks(scene: Scene) -> list[tuple[Track, str]]:
+    """Recorded actors that never moved, as far as they are part of what stands still, and their kinds."""
+    from carla_bridge.replay.fit import kind_of  # the replay's words for tracks, which a bare map does not need
+
+    still = (track for track in scene.tracks if not track.moving and track.id not in scene.actors)
+    return [(track, kind_of(track.label, track.size_m)) for track in still]
+
+
 def panel_of(signal: Signal) -> tuple[Pose, Vector]:
     """Middle and half sizes of a signal's panel; its position is the panel's foot."""
     x, y, z = (float(value) for value in signal.position)
@@ -83,13 +92,14 @@ _Found = tuple[str, int, Pose, Vector]
 def _signals(road_map: RoadMap) -> Iterator[_Found]:
     for signal in road_map.graph.signals:
         pose, half = panel_of(signal)
-        label, name = (LIGHT, "TrafficLight") if is_light(signal) else (SIGN, "TrafficSign")
+        light = is_light(signal)
+        label, name = (Label.TRAFFIC_LIGHT, "TrafficLight") if light else (Label.TRAFFIC_SIGN, "TrafficSign")
         yield f"{name}_{signal.id}", label, pose, half
         foot = pose.z - half[2]
         floor = _floor(road_map.ground, pose)
         if foot - floor > LEAST_POLE_M:
             tall = (foot - floor) / 2
-            yield f"Pole_{signal.id}", POLE, pose._replace(z=floor + tall), (POLE_HALF_M, POLE_HALF_M, tall)
+            yield f"Pole_{signal.id}", Label.POLE, pose._replace(z=floor + tall), (POLE_HALF_M, POLE_HALF_M, tall)
 
 
 def _floor(ground: Ground, pose: Pose) -> float:
@@ -97,18 +107,12 @@ def _floor(ground: Ground, pose: Pose) -> float:
 
 
 def _parked(scene: Scene) -> Iterator[_Found]:
-    """Recorded actors that never moved, as far as they are part of what stands still."""
-    from carla_bridge.neural.labels import OF_KIND
-    from carla_bridge.replay.fit import kind_of
-
-    for track in scene.tracks:
-        if not track.moving and track.id not in scene.actors:
-            kind = kind_of(track.label, track.size_m)
-            box = track.world_from_box.poses[0]
-            x, y, z = (float(value) for value in box[:3, 3])
-            length, width, height = (float(value) / 2 for value in track.size_m)
-            yaw = float(np.arctan2(box[1, 0], box[0, 0]))
-            yield f"Parked_{kind}_{track.id}", OF_KIND[kind], Pose(x, y, z, 0.0, 0.0, yaw), (length, width, height)
+    for track, kind in parked_tracks(scene):
+        box = track.world_from_box.poses[0]
+        x, y, z = (float(value) for value in box[:3, 3])
+        length, width, height = (float(value) / 2 for value in track.size_m)
+        yaw = float(np.arctan2(box[1, 0], box[0, 0]))
+        yield f"Parked_{kind}_{track.id}", LABEL_OF_KIND[kind], Pose(x, y, z, 0.0, 0.0, yaw), (length, width, height)
 
 
 def _walls(walls: Walls, parked: list[_Found]) -> Iterator[_Found]:
@@ -139,4 +143,4 @@ def _walls(walls: Walls, parked: list[_Found]) -> Iterator[_Found]:
         bottom, top = float(low_m[mine].min()), float(high_m[mine].max())
         x, y = ((first + last) / 2).tolist()
         half_x, half_y = ((last - first) / 2).tolist()
-        yield "Static", STATIC, Pose(x, y, (bottom + top) / 2), (half_x, half_y, max((top - bottom) / 2, 0.01))
+        yield "Static", Label.STATIC, Pose(x, y, (bottom + top) / 2), (half_x, half_y, max((top - bottom) / 2, 0.01))

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carla_bridge.looks.classes import Label
 from carla_bridge.looks.people import person_shape, prop_shape
 from carla_bridge.looks.roads import DASH_M, GAP_M
 from carla_bridge.looks.vehicles import vehicle_shape
@@ -20,6 +19,7 @@ from carla_bridge.sensors.rendering import CameraRequest, WorldView
 from carla_bridge.server.blueprints import catalogue, spec_of
 from carla_bridge.world import RoadMap, World, read_road_map
 from carla_bridge.world.actor import Actor
+from carla_bridge.world.labels import Label
 from carla_bridge.world.pose import Pose
 from carla_bridge.world.traffic_lights import LightState
 from tests.carla_bridge.support import LANE_M, WALK_M, loop_map

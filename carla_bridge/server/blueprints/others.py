@@ -5,13 +5,13 @@ from __future__ import annotations
 from carla_bridge.server.blueprints.blueprint import AttributeType as Type
 from carla_bridge.server.blueprints.blueprint import Blueprint, attribute, boolean, floats, text
 from carla_bridge.world.actor import Kind
+from carla_bridge.world.labels import Label
 
 __all__ = ["SPECTATOR", "TRAFFIC_LIGHT", "controllers", "props", "walkers"]
 
 WALKERS = 52
 _CHILDREN = frozenset({9, 10, 11, 12, 13, 14, 48, 49})
 _FEMALE = frozenset({1, 3, 5, 7, 8, 9, 11, 13, 15, 16, 19, 20, 23, 25, 28, 30, 32, 35, 37, 39, 41, 43, 45, 47, 49, 51})
-_LABEL_PERSON, _LABEL_STATIC, _LABEL_DYNAMIC = 12, 20, 21
 
 _SMALL = (0.2, 0.2, 0.2)
 _MEDIUM = (0.4, 0.4, 0.5)
@@ -48,7 +48,7 @@ _SIZES = {
 }  # fmt: skip
 
 SPECTATOR = Blueprint("spectator", Kind.OTHER)
-TRAFFIC_LIGHT = Blueprint("traffic.traffic_light", Kind.TRAFFIC_LIGHT, labels=(7,))
+TRAFFIC_LIGHT = Blueprint("traffic.traffic_light", Kind.TRAFFIC_LIGHT, labels=(Label.TRAFFIC_LIGHT,))
 
 
 def walkers() -> tuple[Blueprint, ...]:
@@ -75,7 +75,7 @@ def _walker(number: int) -> Blueprint:
         ),
         half=half,
         mass_kg=35.0 if child else 75.0,
-        labels=(_LABEL_PERSON,),
+        labels=(Label.PEDESTRIAN,),
         raised=False,
     )
 
@@ -92,7 +92,7 @@ def props() -> tuple[Blueprint, ...]:
                 *((text("mesh_path", ""), *floats(scale=1.0)) if name == "mesh" else ()),
             ),
             half=half,
-            labels=(_LABEL_STATIC,),
+            labels=(Label.STATIC,),
         )
         for name, half in _SIZES.items()
     ]

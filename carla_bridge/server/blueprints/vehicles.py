@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from carla_bridge.server.blueprints.blueprint import Blueprint, boolean, colour, integer, text
 from carla_bridge.world.actor import Kind
+from carla_bridge.world.labels import LABEL_OF_KIND
 
 __all__ = ["vehicles"]
 
@@ -69,7 +70,6 @@ _WITH_LIGHTS = frozenset({
     "volkswagen.t2", "yamaha.yzf",
 })  # fmt: skip
 """Of the first generation, as CARLA's documentation lists them; all of the second have lights."""
-_LABELS = {"car": 14, "van": 14, "truck": 15, "bus": 16, "motorcycle": 18, "bicycle": 19}
 _COLOURS = ("17,37,103", "137,0,0", "44,44,44", "214,214,214", "150,142,120")
 
 
@@ -100,5 +100,5 @@ def _blueprint(vehicle: _Vehicle) -> Blueprint:
         ),
         half=vehicle.half,
         mass_kg=float(vehicle.mass_kg),
-        labels=(_LABELS[vehicle.base],),
+        labels=(LABEL_OF_KIND[vehicle.base],),
     )
