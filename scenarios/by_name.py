@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from avrec.scene import Scene
 
 __all__ = ["case_named", "parameters_of", "summary_of"]
 
-_WORDS = {"true": True, "false": False, "none": None}
+_WORDS = {"true": True, "false": False}
 
 
 def case_named(text: str, catalogue: Mapping[str, Callable[..., Scenario]]) -> Callable[[Scene | Scenario], Scenario]:
@@ -40,6 +41,8 @@ def case_named(text: str, catalogue: Mapping[str, Callable[..., Scenario]]) -> C
     for part in parts:
         key, found, value = part.partition("=")
         key = key.strip().replace("-", "_")
+        if key in arguments:
+            raise AvrecError(f"{key} is given twice. Give it once.")
         if not found or key not in known:
             raise AvrecError(
                 f"The case {make.__name__} has no parameter like '{part}'. Write name=value with commas between; it "
@@ -50,8 +53,12 @@ def case_named(text: str, catalogue: Mapping[str, Callable[..., Scenario]]) -> C
     def bound(scene: Scene | Scenario) -> Scenario:
         try:
             case = make(scene, **arguments)
-        except TypeError as error:
-            raise AvrecError(f"The case {make.__name__} could not be made: {error}.") from error
+        except AvrecError:
+            raise
+        except Exception as error:
+            raise AvrecError(
+                f"The case {make.__name__} could not be made ({type(error).__name__}: {error}). Repair {name}."
+            ) from error
         if not isinstance(case, Scenario):
             raise AvrecError(f"The case {make.__name__} returned {type(case).__name__}. Let it return a Scenario.")
         return case
@@ -61,7 +68,8 @@ def case_named(text: str, catalogue: Mapping[str, Callable[..., Scenario]]) -> C
 
 def parameters_of(make: Callable[..., Scenario]) -> dict[str, inspect.Parameter]:
     """Parameters of a case but the scene, by name."""
-    return dict(list(inspect.signature(make).parameters.items())[1:])
+    found = list(inspect.signature(make).parameters.values())[1:]
+    return {each.name: each for each in found if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
 
 
 def summary_of(make: Callable[..., Scenario]) -> str:
@@ -70,30 +78,41 @@ def summary_of(make: Callable[..., Scenario]) -> str:
 
 
 def _value(text: str, parameter: inspect.Parameter) -> Any:
-    """Words for truth and nothing, numbers, else the text itself; a text that a parameter wants stays one."""
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
-    wants_text = "str" in str(parameter.annotation) or "Literal" in str(parameter.annotation)
-    try:
-        return text if wants_text else float(text)
-    except ValueError:
-        if isinstance(parameter.default, float | int) or "float" in str(parameter.annotation):
-            raise AvrecError(f"{parameter.name}={text} is not a number. Give one.") from None
+    """What a text stands for: words for truth and nothing, numbers, else the text itself, as the parameter wants it.
+
+    Raises:
+        AvrecError: the parameter wants something else.
+    """
+    wanted, default = str(parameter.annotation), parameter.default
+    if text.lower() == "none" and (default is None or "None" in wanted):
+        return None
+    if "str" in wanted or "Literal" in wanted:
         return text
+    if isinstance(default, bool) or "bool" in wanted:
+        if text.lower() not in _WORDS:
+            raise AvrecError(f"{parameter.name}={text} is neither true nor false. Choose one.")
+        return _WORDS[text.lower()]
+    try:
+        return float(text)
+    except ValueError:
+        if isinstance(default, float | int) or "float" in wanted or "int" in wanted:
+            raise AvrecError(f"{parameter.name}={text} is not a number. Give one.") from None
+        return _WORDS.get(text.lower(), text)
 
 
 def _from_file(name: str) -> Callable[..., Scenario]:
     file, _, function = name.rpartition(":")
     path = Path(file)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"avrec_case_{path.stem}", path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise AvrecError(f"There is no file {file} with a case in it. Check the path.")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses of the file look for its names
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise AvrecError(f"{file} could not be run ({type(error).__name__}: {error}). Repair it.") from error
     make = getattr(module, function, None)
-    if not callable(make):
+    if not inspect.isfunction(make):
         raise AvrecError(f"{file} has no function {function}. Check the name.")
-    return make  # type: ignore[no-any-return]
+    return make

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,22 +10,31 @@ from avrec.errors import AvrecError
 from avrec.scenario import Guide, Scenario, ego_state, gap_ahead, guide_of
 from avrec.scenario.boxes import Box, box_of_pose
 from avrec.scenario.director import is_person
+from avrec.scenario.guide import thinned
+from avrec.scenario.numbers import number
+from avrec.scenario.rehearsal import Beginning
 from avrec.scenario.road import Place
 
 __all__ = [
     "ahead_in_lane",
     "box_at",
+    "can_brake",
     "ego_box",
     "ego_path",
     "ego_place",
     "in_range",
     "moving_track",
+    "one_of",
+    "right_gap",
     "times_of",
     "within",
 ]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+
+GAP_OFF_M, GAP_OFF = 0.5, 0.1
+"""A gap may be off by so many metres, or by this share of it."""
 
 
 def in_range(name: str, value: float, low: float, high: float, unit: str) -> float:
@@ -36,9 +43,34 @@ def in_range(name: str, value: float, low: float, high: float, unit: str) -> flo
     Raises:
         AvrecError: it cannot.
     """
-    if not (isfinite(value) and low <= value <= high):
-        raise AvrecError(f"{name}={value:g} is out of range. Choose {low:g} to {high:g} {unit}.")
-    return float(value)
+    return number("", name, value, low, high, unit)
+
+
+def one_of(name: str, value: object, *choices: object) -> None:
+    """Refuse what is not among some choices.
+
+    Raises:
+        AvrecError: it is not.
+    """
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        raise AvrecError(f"{name}={value!r} is none. Choose {' or '.join(repr(choice) for choice in choices)}.")
+
+
+def right_gap(found: Beginning, gap_m: float) -> str:
+    """Why the gap at an event is not the one that was asked for; empty where it is."""
+    if abs(found.gap_m - gap_m) <= max(GAP_OFF_M, GAP_OFF * gap_m):
+        return ""
+    return (
+        f"the gap is {found.gap_m:.1f} m after {found.time_s:.1f} s, not {gap_m:g} m, because the car cannot keep pace "
+        "with the recorded ego."
+    )
+
+
+def can_brake(found: Beginning, to_mps: float) -> str:
+    """Why nobody brakes to a speed at an event; empty where somebody does."""
+    if found.speed_mps > to_mps + 0.1:
+        return ""
+    return f"the car goes only {found.speed_mps:.1f} m/s when it is to brake to {to_mps:g} m/s. Choose a lower to_mps."
 
 
 def within(case: Scenario, at_s: float, lasts_s: float) -> None:
@@ -87,13 +119,10 @@ def ego_path(case: Scenario) -> Guide:
         AvrecError: it stands still.
     """
     points = case.scene.ego.at(times_of(case), outside="hold")[:, :2, 3]
-    kept = [points[0]]
-    for point in points[1:]:
-        if np.linalg.norm(point - kept[-1]) >= 0.3:
-            kept.append(point)
+    kept = points[thinned(points, 0.3)]
     if len(kept) < 4:
         raise AvrecError(f"The recorded ego hardly moves in {case.scene.name}; {case.name} needs one that drives.")
-    return guide_of(np.stack(kept))
+    return guide_of(kept)
 
 
 def box_at(track: Track, time_us: int) -> Box:

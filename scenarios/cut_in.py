@@ -14,22 +14,38 @@ from avrec.scenario import (
     KeepSpeed,
     LaneChange,
     PaceEgo,
+    Rehearsal,
     Scenario,
     SpeedTo,
     Then,
+    Trigger,
     checked,
     ego_state,
     gap_ahead,
     replay,
     with_car,
 )
+from avrec.scenario.actions import STEEPEST_SLOPE
 from avrec.scene import Scene
-from scenarios.checks import box_at, ego_box, ego_place, in_range, moving_track, times_of, within
+from scenarios.checks import (
+    box_at,
+    can_brake,
+    ego_box,
+    ego_place,
+    in_range,
+    moving_track,
+    one_of,
+    right_gap,
+    times_of,
+    within,
+)
 
 __all__ = ["cut_in"]
 
 MOST_LATERAL_MPS2 = 6.0
 """What tyres hold on a dry road."""
+SLOWEST = 1.875 / STEEPEST_SLOPE
+"""Way of the steepest lane change, in offsets."""
 
 
 def cut_in(
@@ -76,8 +92,8 @@ def cut_in(
         actor=actor,
         overtaking=overtaking,
     )
-    if side not in ("left", "right"):
-        raise AvrecError(f"side='{side}' is none. Choose 'left' or 'right'.")
+    one_of("side", side, "left", "right")
+    one_of("overtaking", overtaking, True, False)
     within(case, at_s, duration_s + 0.5)
     begins_us = case.start_us + round(at_s * 1e6)
     offset = _lane_beside(case, begins_us, side, overtaking)
@@ -88,17 +104,29 @@ def cut_in(
             f"A lane change over {offset:.1f} m in {duration_s:g} s takes {lateral:.1f} m/s² sideways, which no tyre "
             f"holds. Choose duration_s of at least {np.ceil(10 * least) / 10:.1f}."
         )
+    begin: Trigger = ElapsedTime(at_s)
     if actor is None:
         case, actor = _added(case, side, gap_m, overtaking)
         case = case.when(ElapsedTime(0.0), PaceEgo(gap_m), actor=actor)
-        begin = ElapsedTime(at_s)
-        case = case.when(begin, LaneChange("ego", duration_s), KeepSpeed(), actor=actor)
     else:
-        gap = _recorded_gap(case, actor, side, gap_m, begins_us)
-        case = case.when(AllOf(ElapsedTime(at_s), gap), LaneChange("ego", duration_s), KeepSpeed(), actor=actor)
+        begin = AllOf(begin, _recorded_gap(case, actor, side, gap_m, begins_us))
+    change = len(case.events)
+    case = case.when(begin, LaneChange("ego", duration_s), KeepSpeed(), actor=actor)
     if brake_mps2 > 0.0:
         case = case.when(Then(), SpeedTo(to_mps, decel_mps2=brake_mps2), actor=actor)
-    return checked(case, advice="Try another gap_m, side or at_s.")
+
+    def why_not(found: Rehearsal) -> str:
+        begun = [event for event in found.begun[change:] if event is not None]
+        if not begun:
+            return ""
+        needs_s = SLOWEST * offset / max(begun[0].speed_mps, 0.1)
+        if needs_s > 1.05 * duration_s:
+            return f"the car goes only {begun[0].speed_mps:.1f} m/s: choose duration_s of {needs_s + 0.05:.1f} or more."
+        if begun[0].time_s + duration_s > case.seconds:
+            return "the recording ends before the lane is changed."
+        return right_gap(begun[0], gap_m) or (can_brake(begun[1], to_mps) if len(begun) > 1 else "")
+
+    return checked(case, advice="Try another gap_m, side or at_s.", expect=why_not)
 
 
 def _lane_beside(case: Scenario, time_us: int, side: Literal["left", "right"], overtaking: bool) -> float:
@@ -122,10 +150,9 @@ def _lane_beside(case: Scenario, time_us: int, side: Literal["left", "right"], o
             f"The lane on the {side} of the ego is for oncoming traffic.{hint} A car that overtakes the ego comes from "
             "there: add overtaking=True."
         )
-    own = case.road.line(place.lane).at(
-        case.road.line(place.lane).nearest(place.lane.center[:1, :2])[0] + place.along_m
-    )
-    return float(abs(case.road.line(lane, against=not same).nearest(own[0][0])[1]))
+    box, own = ego_box(case, time_us), case.road.line(place.lane)
+    here = own.at(own.nearest((box.x, box.y))[0])[0]
+    return abs(float(case.road.line(lane, against=not same).nearest(here)[1]))
 
 
 def _added(case: Scenario, side: Literal["left", "right"], gap_m: float, overtaking: bool) -> tuple[Scenario, str]:
@@ -153,21 +180,20 @@ def _recorded_gap(case: Scenario, actor: str, side: str, gap_m: float, begins_us
     track = moving_track(case, actor, person=False)
     first, last = track.world_from_box.span_us
     times = [int(time) for time in times_of(case) if max(first, begins_us) <= time <= last]
-    gaps, lefts, turns = [], [], []
-    for time in times:
-        ego, box = ego_box(case, time), box_at(track, time)
-        gaps.append(gap_ahead(ego, box))
-        lefts.append(float(ego.axes[1] @ (box.x - ego.x, box.y - ego.y)))
-        turns.append(np.cos(box.yaw - ego.yaw))
     if not times:
         raise AvrecError(f"{actor} is not there after at_s={case.parameters['at_s']:g}. Choose an earlier at_s.")
-    if np.median(turns) < 0.7:
-        raise AvrecError(f"{actor} does not drive in the ego's direction, so that it cannot cut in. Choose another.")
-    if not 1.5 < np.median(lefts) * (1.0 if side == "left" else -1.0) < 6.0:
-        raise AvrecError(f"{actor} is not in the lane on the {side} of the ego. Choose another actor or side.")
-    if not min(gaps) <= gap_m <= max(gaps):
+    pairs = [(ego_box(case, time), box_at(track, time)) for time in times]
+    gaps = np.array([gap_ahead(ego, box) for ego, box in pairs])
+    if not gaps.min() <= gap_m <= gaps.max():
         raise AvrecError(
-            f"The gap to {actor} is {min(gaps):.1f} to {max(gaps):.1f} m in the recording, never {gap_m:g} m. Choose "
+            f"The gap to {actor} is {gaps.min():.1f} to {gaps.max():.1f} m in the recording, never {gap_m:g} m. Choose "
             "gap_m within that."
         )
-    return Gap(below_m=gap_m) if gaps[0] > gap_m else Gap(above_m=gap_m)
+    nearer = bool(gaps[0] > gap_m)
+    ego, box = pairs[int(np.argmax(gaps <= gap_m if nearer else gaps >= gap_m))]
+    if np.cos(box.yaw - ego.yaw) < 0.7:
+        raise AvrecError(f"{actor} does not drive in the ego's direction, so that it cannot cut in. Choose another.")
+    left = float(ego.axes[1] @ (box.x - ego.x, box.y - ego.y))
+    if not 1.5 < (left if side == "left" else -left) < 6.0:
+        raise AvrecError(f"{actor} is not in the lane on the {side} of the ego. Choose another actor or side.")
+    return Gap(below_m=gap_m) if nearer else Gap(above_m=gap_m)

@@ -10,6 +10,7 @@ from avrec.scenario import (
     Distance,
     ElapsedTime,
     PaceEgo,
+    Rehearsal,
     Scenario,
     SpeedTo,
     checked,
@@ -18,8 +19,9 @@ from avrec.scenario import (
     replay,
     with_car,
 )
+from avrec.scenario.onward import onward
 from avrec.scene import Scene
-from scenarios.checks import ahead_in_lane, box_at, ego_box, ego_place, in_range, moving_track, within
+from scenarios.checks import ahead_in_lane, box_at, can_brake, ego_box, in_range, moving_track, right_gap, within
 
 __all__ = ["hard_brake"]
 
@@ -64,7 +66,10 @@ def hard_brake(
     if gap_m is not None:
         if actor is not None:
             raise AvrecError("gap_m adds a car, actor names a recorded one. Give one of the two.")
-        in_range("gap_m", gap_m, 1.0, 100.0, "m")
+        if in_range("gap_m", gap_m, 1.0, 100.0, "m") >= near_m:
+            raise AvrecError(
+                f"A car {gap_m:g} m ahead is never nearer than near_m={near_m:g}. Choose near_m above gap_m."
+            )
         case, actor = _added(case, gap_m)
         case = case.when(ElapsedTime(0.0), PaceEgo(gap_m), actor=actor)
     elif actor is None:
@@ -72,12 +77,18 @@ def hard_brake(
     else:
         _checked_leader(case, actor, at_s)
     case = case.when(AllOf(ElapsedTime(at_s), Distance(below_m=near_m)), brake, actor=actor)
-    return checked(case, advice="Try another at_s, near_m or gap_m.")
+
+    def why_not(found: Rehearsal) -> str:
+        begun = found.begun[-1]
+        gap = "" if gap_m is None or begun is None else right_gap(begun, gap_m)
+        return gap or ("" if begun is None else can_brake(begun, to_mps))
+
+    return checked(case, advice="Try another at_s, near_m or gap_m.", expect=why_not)
 
 
 def _added(case: Scenario, gap_m: float) -> tuple[Scenario, str]:
     start = case.start_us
-    line = case.road.line(ego_place(case, start).lane)
+    line = onward(case.scene.ego, start, case.scene)  # where the ego will be
     box = ego_box(case, start)
     front = np.array([box.x, box.y]) + box.axes[0] * box.length_m / 2
     speed = float(np.linalg.norm(ego_state(case, start).velocity_mps[:2]))

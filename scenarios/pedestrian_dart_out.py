@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -9,10 +10,23 @@ from numpy.typing import NDArray
 
 from avrec.drive import Track
 from avrec.errors import AvrecError
-from avrec.scenario import AllOf, ElapsedTime, Guide, Scenario, SpeedTo, TimeToReach, WalkAcross, replay, with_person
-from avrec.scenario.rehearsal import checked
+from avrec.scenario import (
+    AllOf,
+    ElapsedTime,
+    Guide,
+    Rehearsal,
+    Scenario,
+    Situation,
+    SpeedTo,
+    TimeToReach,
+    WalkAcross,
+    checked,
+    replay,
+    time_to_reach,
+    with_person,
+)
 from avrec.scene import Scene
-from scenarios.checks import ego_path, in_range, moving_track, times_of
+from scenarios.checks import box_at, ego_box, ego_path, in_range, moving_track, one_of, times_of
 
 __all__ = ["pedestrian_dart_out"]
 
@@ -21,8 +35,11 @@ Float64 = NDArray[np.float64]
 ACCEL_MPS2 = 5.0
 EARLY_S = 0.3
 """Between the start of the scenario and the person's, so that they are seen to stand."""
+MOST_PLACES = 80
 LATE_S = 0.3
 """Between a blind car's arrival and the end of the recording."""
+SOON_S = 0.01
+"""So that what is to hold at a step does, whatever rounding says."""
 
 
 def pedestrian_dart_out(
@@ -67,16 +84,17 @@ def pedestrian_dart_out(
         beyond_m=in_range("beyond_m", beyond_m, 0.0, 30.0, "m"),
         actor=actor,
     )
-    if side not in ("left", "right"):
-        raise AvrecError(f"side='{side}' is none. Choose 'left' or 'right'.")
+    one_of("side", side, "left", "right")
     path = ego_path(case)
     if actor is not None:
+        if place_m is not None:
+            raise AvrecError("place_m is of an added person, actor names a recorded one. Give one of the two.")
         return _recorded(case, path, moving_track(case, actor, person=True))
     crossing = _crossing_s(from_m, speed_mps) - late_s
     if place_m is not None:
         return _at_place(case, path, in_range("place_m", place_m, 1.0, 1000.0, "m"), crossing)
     blocked = "There is not enough time: choose a higher speed_mps, a smaller from_m or a longer part of the recording."
-    for place in np.arange(4.0, path.length_m, 1.0).tolist():
+    for place in np.arange(4.0, path.length_m, max(1.0, path.length_m / MOST_PLACES)).tolist():
         if _too_early_or_late(case, path, place, crossing):
             continue
         try:
@@ -139,13 +157,29 @@ def _at_place(case: Scenario, path: Guide, place_m: float, crossing_s: float) ->
     aside = np.array([-np.sin(heading), np.cos(heading)]) * sign
     here = point + aside * case.parameters["from_m"]
     case, actor = with_person(case, here, float(np.arctan2(-aside[1], -aside[0])))
-    return checked(_darts(case, actor, crossing_s, 0.0), advice="Choose another place_m.")
+    begins_us = case.start_us + round((_arrival_s(case, path, along) - crossing_s) * 1e6)
+    return _darts(case, actor, begins_us, crossing_s, 0.0, "Choose another place_m.")
 
 
-def _darts(case: Scenario, actor: str, crossing_s: float, at_s: float) -> Scenario:
+def _darts(case: Scenario, actor: str, begins_us: int, crossing_s: float, at_s: float, advice: str) -> Scenario:
+    """The case in which a person runs when the ego is as near, in time, as the recorded one is at ``begins_us``.
+
+    Raises:
+        AvrecError: it cannot happen, or a car that looks at nobody would not hit a person who is not late.
+    """
+    near_s = time_to_reach(Situation(0.0, ego_box(case, begins_us), box_at(case.scene.track(actor), begins_us)))
+    if not isfinite(near_s):
+        raise AvrecError(f"The recorded ego stands, or is past them, when {actor} would have to begin. {advice}")
     speed = SpeedTo(case.parameters["speed_mps"], accel_mps2=ACCEL_MPS2)
-    when = AllOf(ElapsedTime(at_s), TimeToReach(below_s=max(crossing_s, 0.05)))
-    return case.when(when, WalkAcross(case.parameters["beyond_m"]), speed, actor=actor)
+    when = AllOf(ElapsedTime(at_s), TimeToReach(below_s=near_s + SOON_S))
+    case = case.when(when, WalkAcross(case.parameters["beyond_m"]), speed, actor=actor)
+
+    def why_not(found: Rehearsal) -> str:
+        if case.parameters["late_s"] != 0.0 or (found.ego_hit is not None and found.ego_hit.actor == actor):
+            return ""
+        return f"the recorded ego would miss {actor} by {found.least_m:.1f} m, for it changes its speed or its way."
+
+    return checked(case, advice=advice, expect=why_not)
 
 
 def _recorded(case: Scenario, path: Guide, track: Track) -> Scenario:
@@ -166,8 +200,8 @@ def _recorded(case: Scenario, path: Guide, track: Track) -> Scenario:
         if 1.0 < abs(left) < 15.0 and needs > 0.0 and arrives + LATE_S <= case.seconds and arrives - seconds <= needs:
             if needs - (arrives - seconds) > 0.3:
                 break  # the ego was too near from the start
-            case = _darts(case.fork(case.name, side="left" if left > 0 else "right"), track.id, needs, seconds)
-            return checked(case, advice="Choose another person.")
+            case = case.fork(case.name, side="left" if left > 0 else "right", from_m=abs(left))
+            return _darts(case, track.id, time, needs, seconds, "Choose another person.")
     people = ", ".join(other.id for other in case.scene.tracks if other.label == track.label and other.id != track.id)
     raise AvrecError(
         f"{track.id} is never where they could run into the recorded ego's way in time. Choose another speed_mps or "

@@ -16,7 +16,7 @@ from avrec.scenario.boxes import Box, EgoShape, distance, gap_ahead, overlap, ti
 from avrec.scenario.director import Director, EgoState
 from avrec.scenario.guide import Guide, guide_of
 from avrec.scenario.mover import ActorState
-from avrec.scenario.rehearsal import Rehearsal, checked, rehearse
+from avrec.scenario.rehearsal import Beginning, Rehearsal, checked, rehearse
 from avrec.scenario.scenario import Event, Scenario, replay
 from avrec.scenario.triggers import (
     AllOf,
@@ -30,6 +30,7 @@ from avrec.scenario.triggers import (
     TimeToCollision,
     TimeToReach,
     Trigger,
+    time_to_reach,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "AllOf",
     "AnyOf",
     "Appear",
+    "Beginning",
     "Box",
     "Director",
     "Distance",
@@ -71,6 +73,7 @@ __all__ = [
     "rehearse",
     "replay",
     "time_to_collision",
+    "time_to_reach",
     "with_car",
     "with_person",
 ]

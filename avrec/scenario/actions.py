@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 
 Float64 = NDArray[np.float64]
 
-STEEPEST_SLOPE = 0.5
-"""Of a lane change against the lane; a car that is slow takes longer rather than going sideways."""
+STEEPEST_SLOPE = 0.6
+"""Of a lane change against the lane, the turning circle of a car; who is slow takes longer rather than sliding."""
 JOIN_S, LEAST_JOIN_M = 2.0, 8.0
 CORNER_M = 0.4
 ON_THE_WAY_M = 2.5
@@ -241,8 +241,8 @@ class FollowPath:
         if _against(goal, actor):
             x, y = actor.pose[:2, 3]
             raise AvrecError(
-                f"The path leads against the way of the vehicle at ({x:.1f}, {y:.1f}), which cannot turn round. Turn the "
-                "path round."
+                f"The path leads against the way of the vehicle at ({x:.1f}, {y:.1f}), which cannot turn round. "
+                "Turn the path round."
             )
         line, until = blended(actor.guide, actor.along_m, goal, max(JOIN_S * actor.speed_mps, LEAST_JOIN_M))
         end = float(line.nearest(goal.points[-1])[0])

@@ -37,7 +37,8 @@ def look_for(scene: Scene, *, person: bool, facing_rad: float, size_m: Float64) 
     """Gaussians for an actor that was not recorded, the size [3] of their box, and a note for the user.
 
     They are those of a recorded actor of the kind: of those that were seen from the same side the one with the most
-    Gaussians. A flank that the recording did not see is that of the other side. Where no actor of the kind has any, it is a plain grey figure.
+    Gaussians. A flank that the recording did not see is that of the other side. Where no actor of the kind has any, it
+    is a plain grey figure.
 
     Args:
         scene: with recorded actors.

@@ -26,7 +26,10 @@ def number(owner: str, name: str, value: object, low: float = -inf, high: float 
     of = f"{owner}: " if owner else ""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise AvrecError(f"{of}{name}={value!r} is not a number. Give one.")
-    found = float(value)
+    try:
+        found = float(value)
+    except OverflowError:
+        found = inf
     if -inf < found < inf and low <= found <= high:
         return found
     unit = f" {unit}" if unit else ""

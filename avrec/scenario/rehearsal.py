@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from avrec.drive import Track
 from avrec.errors import AvrecError
-from avrec.scenario.added import ego_state
 from avrec.scenario.boxes import Box, EgoShape, box_of_pose, distance, gap_ahead, overlap
-from avrec.scenario.director import Director
+from avrec.scenario.director import Director, EgoState
 from avrec.scenario.mover import ActorState
 from avrec.scenario.numbers import number
 from avrec.scenario.scenario import Scenario
@@ -78,12 +77,15 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
     step_us = round(1e6 * number("", "step_s", step_s, 0.001, 0.5, "s"))
     shape = ego_shape or case.ego_shape
     director = Director(case, shape)
-    others = _Others(case)
+    times = np.arange(case.start_us, case.end_us + 1, step_us)
+    others = _Others(case, times)
+    poses = case.scene.ego.at(times, outside="hold")
+    velocities = np.nan_to_num(case.scene.ego.velocity_at(times)[0])
     begun: dict[int, Beginning] = {}
     ego_hit = in_the_way = None
     least, least_s = inf, 0.0
-    for time_us in range(case.start_us, case.end_us + 1, step_us):
-        ego = ego_state(case, time_us)
+    for index, time_us in enumerate(times.tolist()):
+        ego = EgoState(poses[index], velocities[index])
         states = director.step(time_us, ego)
         seconds = (time_us - case.start_us) / 1e6
         ego_box = ego.box(shape)
@@ -91,7 +93,7 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
             state = states[event.actor]
             box = others.box(event.actor, state.world_from_box)
             begun[id(event)] = Beginning(seconds, state.speed_mps, gap_ahead(ego_box, box))
-        there = others.at(time_us, states, director.absent)
+        there = others.at(index, states, director.absent)
         for key in case.actors:
             if key not in there:
                 continue
@@ -107,16 +109,19 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
 
 
 class _Others:
-    """Where everybody of a case is, and who touches whom."""
+    """Where everybody of a case is at some times, and who touches whom."""
 
-    def __init__(self, case: Scenario) -> None:
+    def __init__(self, case: Scenario, times: NDArray[np.int64]) -> None:
         self.case = case
         self._tracks = {track.id: track for track in case.scene.tracks}
-        self._parked = {
-            track.id: box_of_pose(track.world_from_box.poses[0], *_size(track))
-            for track in case.scene.tracks
-            if not np.ptp(track.world_from_box.poses, axis=0).any()
-        }
+        self._recorded: dict[str, Float64] = {}
+        self._there: dict[str, NDArray[np.bool_]] = {}
+        for key, track in self._tracks.items():
+            first, last = track.world_from_box.span_us
+            poses = track.world_from_box.at(times, outside="hold")
+            yaw = np.arctan2(poses[:, 1, 0], poses[:, 0, 0])
+            self._recorded[key] = np.column_stack([poses[:, :2, 3], yaw])
+            self._there[key] = (times >= first) & (times <= last)
         self._touching: dict[str, set[str]] = {}
         self._looked: dict[str, tuple[float, float]] = {}
 
@@ -124,15 +129,15 @@ class _Others:
         """Of an actor at a pose."""
         return box_of_pose(world_from_box, *_size(self._tracks[key]))
 
-    def at(self, time_us: int, states: Mapping[str, ActorState], absent: frozenset[str]) -> dict[str, Box]:
-        """Everybody who is there at a time."""
+    def at(self, index: int, states: Mapping[str, ActorState], absent: frozenset[str]) -> dict[str, Box]:
+        """Everybody who is there at one of the times."""
         there = {}
         for key, track in self._tracks.items():
-            path = track.world_from_box
             if key in states:
                 there[key] = self.box(key, states[key].world_from_box)
-            elif path.span_us[0] <= time_us <= path.span_us[1] and key not in absent:
-                there[key] = self._parked.get(key) or self.box(key, path.at(time_us))
+            elif self._there[key][index] and key not in absent:
+                x, y, yaw = self._recorded[key][index].tolist()
+                there[key] = Box(x, y, yaw, *_size(track))
         return there
 
     def touched_by(self, key: str, there: Mapping[str, Box], states: Mapping[str, ActorState]) -> str | None:
@@ -172,7 +177,8 @@ def checked(
     Args:
         case: to check.
         advice: what would help, a sentence.
-        expect: what else is to come about in the rehearsal: a function that says in a sentence why not, or nothing.
+        expect: what else is to come about in the rehearsal: a function that says in a sentence why not, or nothing
+            where it does (and where events have not begun, of which the text tells anyway).
 
     Raises:
         AvrecError: it cannot.
@@ -182,13 +188,13 @@ def checked(
         time_s, actor, other = found.in_the_way
         out = "" if other == STILL else f" Or leave {other} out with scene.without_actor({other!r})."
         raise AvrecError(f"In {case.name}, {actor} would run into {other} after {time_s:.1f} s. {advice}{out}")
+    why = "" if expect is None else expect(found)
+    if why:
+        raise AvrecError(f"In {case.name}, {why} {advice}")
     for event, begun in zip(case.events, found.begun, strict=True):
         if begun is None:
             raise AvrecError(
                 f"In {case.name}, {event.actor} never comes to {', '.join(type(a).__name__ for a in event.actions)} "
                 f"within the {case.seconds:.1f} s of the recording ({event.trigger!r} never holds). {advice}"
             )
-    why = "" if expect is None else expect(found)
-    if why:
-        raise AvrecError(f"In {case.name}, {why} {advice}")
     return case
