@@ -41,6 +41,8 @@ _SURFACE_REACH_M, _LEAST_WEIGHT = 40.0, 0.01
 _VOXEL_M, _MOST_BLOCKS = 0.12, 100_000
 # Per metre driven, at least and at most.
 _TRIANGLES, _GROUND_TRIANGLES = (3000, 300_000, 1_000_000), (700, 200_000, 500_000)
+# Larger cells where the way is longer than a mile or so, which keeps the ground within a gigabyte.
+_CELL_M, _MOST_CELLS = 0.2, 1_000_000
 # Below this many returns per cell of the corridor the lidar leaves too much ground to guess.
 _LIDAR_COVERAGE = 0.3
 _MISSED_M = 0.5
@@ -55,10 +57,11 @@ class Surfaces:
     Attributes:
         mesh: ground and everything on it, world, metres.
         ground: the ground within 12 m of the path.
-        about: how they came about, as JSON values: ``pictures`` of depth fused, final ``voxel_m``, ``sweeps`` used and
-            what the ground is ``ground_from``; ``ground_measured`` and ``lane_measured``, the shares of the ground and
-            of the ground within 4 m of the path that were measured and not filled in; ``levels`` of ground over one
-            another; ``missed_m`` of the driven way where the ground is more than 0.5 m off, and ``worst_miss_m``.
+        about: how they came about, as JSON values: ``pictures`` of depth fused, final ``voxel_m``, ``ground_cell_m``,
+            ``sweeps`` used and what the ground is ``ground_from``; ``ground_measured`` and ``lane_measured``, the
+            shares of the ground and of the ground within 4 m of the path that were measured and not filled in;
+            ``levels`` of ground over one another; ``missed_m`` of the driven way where the ground is more than 0.5 m
+            off, and ``worst_miss_m``.
         warnings: what a user should know, one sentence each.
     """
 
@@ -101,11 +104,14 @@ def surfaces_of(scene: Scene, drive: Drive, *, progress: Progress = NO_PROGRESS)
     del volume  # up to a gigabyte, and the ground needs as much
     points = np.concatenate(seen)
     seen.clear()
-    ground = ground_mesh(points, path, reach_m=GROUND_REACH_M, most_triangles=_budget(_GROUND_TRIANGLES, driven_m))
+    cell_m = _cell_m(path)
+    most_triangles = _budget(_GROUND_TRIANGLES, driven_m)
+    ground = ground_mesh(points, path, cell_m=cell_m, reach_m=GROUND_REACH_M, most_triangles=most_triangles)
     mesh = join_ground(surface, ground, path_world=path)
     progress.finish(f"{len(mesh.faces)} triangles, {len(ground.mesh.faces)} of them ground")
     sources += [] if enough else ["rendered depth"]
-    made = {"pictures": len(chosen), "sweeps": sweeps, "voxel_m": voxel_m, "ground_from": " and ".join(sources)}
+    sizes = {"voxel_m": voxel_m, "ground_cell_m": cell_m}
+    made = {"pictures": len(chosen), "sweeps": sweeps, **sizes, "ground_from": " and ".join(sources)}
     about, warnings = _judged(ground, path)
     return Surfaces(mesh, ground, made | about, warnings)
 
@@ -148,6 +154,11 @@ def _budget(rate: tuple[int, int, int], driven_m: float) -> int:
     """Triangles for a way of some length: so many per metre, at least and at most."""
     per_m, least, most = rate
     return int(np.clip(per_m * driven_m, least, most))
+
+
+def _cell_m(path: Float64) -> float:
+    """Side of the cells of a ground along a path."""
+    return max(_CELL_M, round(float(corridor_m2(path) / _MOST_CELLS) ** 0.5, 3))
 
 
 def _covers(points: Float64, path: Float64) -> bool:

@@ -189,6 +189,15 @@ def test_ground_off_the_path_is_warned_of(
     assert scene.source["meshes"]["missed_m"] > 1
 
 
+def test_cells_of_the_ground_grow_with_a_long_way() -> None:
+    short, longer, longest = (
+        surfaces._cell_m(np.array([[0.0, 0, 0], [length, 0, 0]])) for length in (1600, 5000, 20_000)
+    )
+    assert short == 0.2
+    assert longer == pytest.approx((24 * 5000 / 1e6) ** 0.5, rel=0.01)
+    assert 24 * 20_000 / longest**2 < 1.01e6
+
+
 def test_ground_that_is_mostly_guessed_is_warned_of() -> None:
     path = np.column_stack([np.linspace(0, 40, 81), np.zeros((81, 2))])
     at = np.stack(np.meshgrid(np.arange(0, 10, 0.1), np.arange(-5, 5, 0.1)), axis=-1).reshape(-1, 2)

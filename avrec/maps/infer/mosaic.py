@@ -191,6 +191,8 @@ def _lay(recording: Recording, surface: Surface, frame: Frame, station: float, v
     u, v = (np.ascontiguousarray(fine[..., axis] - np.float32(0.5)) for axis in (0, 1))
     rgb = cv2.remap(picture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     sharp = np.where(known, sharp, np.float32(0.0))
+    if not sharp.any():  # only single coarse cells are seen, and nothing between them
+        return
     views.add(begin - first_row, _evened(recording, frame, np.asarray(rgb, np.uint8), sharp, surface.reach_m), sharp)
 
 
