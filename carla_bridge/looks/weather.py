@@ -8,6 +8,8 @@ from math import cos, radians, sin
 import numpy as np
 from numpy.typing import NDArray
 
+from carla_bridge.frames import flip_points
+
 __all__ = ["sky_numbers", "sun_direction"]
 
 Float32 = NDArray[np.float32]
@@ -27,10 +29,10 @@ GROUND = np.array([0.09, 0.10, 0.07])
 
 
 def sun_direction(weather: Sequence[float]) -> Float64:
-    """Towards the sun, in the world (y left)."""
+    """Towards the sun, in the world."""
     altitude = radians(_set(weather, 5, DEFAULT_ALTITUDE_DEG) if _given(weather) else DEFAULT_ALTITUDE_DEG)
     azimuth = radians(_set(weather, 4, DEFAULT_AZIMUTH_DEG) if _given(weather) else DEFAULT_AZIMUTH_DEG)
-    return np.array([cos(altitude) * cos(azimuth), -cos(altitude) * sin(azimuth), sin(altitude)])
+    return flip_points([cos(altitude) * cos(azimuth), cos(altitude) * sin(azimuth), sin(altitude)])
 
 
 def sky_numbers(weather: Sequence[float], pixel_rad: float) -> Float32:

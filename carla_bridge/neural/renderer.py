@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import radians, tan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,8 @@ from carla_bridge.neural.labels import Labels
 from carla_bridge.neural.looks import Looks, pose_matrix
 from carla_bridge.neural.rays import AGREE, read_along, surface_depth
 from carla_bridge.sensors.caster import cast
-from carla_bridge.sensors.plain import encode_depth
-from carla_bridge.sensors.rendering import CameraRequest, WorldView, solid_actors
+from carla_bridge.sensors.encoding import FAR_M, encode_depth, encode_flow, encode_labels, encode_normals
+from carla_bridge.sensors.rendering import CameraRequest, WorldView, focal_px, solid_actors
 from carla_bridge.world.actor import Actor
 from carla_bridge.world.labels import GROUND, Label
 from carla_bridge.world.pose import Pose, rows
@@ -34,7 +33,6 @@ Uint8 = NDArray[np.uint8]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
-FAR_M = 1000.0
 MESH_ALONE_M = 12.0
 """Nearer than this the surface mesh needs no second opinion; on the synthetic street it is 1 to 4 cm off there."""
 SAME = 0.05
@@ -98,18 +96,13 @@ class SceneRenderer:
             return _bgra(np.where(boxed, BOX_COLOUR * light[..., None], self._coloured(raster.rgb, request)))
         points = shot.origin[0] + hits.rays * np.where(np.isfinite(hits.distance), hits.distance, FAR_M)[..., None]
         if request.kind == "normals":
-            seen = np.nan_to_num(hits.normal) * [1.0, -1.0, 1.0]  # in CARLA's world
-            return _bgra(seen * 0.5 + 0.5)
+            return encode_normals(hits.normal)
         ignored = {request.actor, *_carriers(view.world, request.actor)}
         owner = self.labels.owners(view.world, points, hits.owner, np.isfinite(hits.distance), ignored)
         if request.kind == "optical_flow":
-            return self._flow(request, view.world, points, owner)
+            return encode_flow(request, view.world, points, owner)
         label = self.labels.classes(view, points, owner, np.isfinite(hits.distance))
-        out = np.zeros((*label.shape, 4), np.uint8)
-        out[..., 2], out[..., 3] = label, 255
-        if request.kind == "instance_segmentation":
-            out[..., 1], out[..., 0] = owner & 255, (owner >> 8) & 255
-        return out
+        return encode_labels(label, owner if request.kind == "instance_segmentation" else None)
 
     def _colours(self, cloud: Gaussians, body: Int32 | None, shot: View) -> Float32:
         """The rgb of `rasterize`, without the depth that costs a tenth more."""
@@ -192,25 +185,6 @@ class SceneRenderer:
             return rgb
         return np.asarray(rgb @ affine[:, :3].T.astype(np.float32) + affine[:, 3].astype(np.float32))
 
-    def _flow(self, request: CameraRequest, world: World, points: Float64, owner: Int64) -> Float32:
-        """Motion in the picture since the last step, as a share of its size, x right and y up: float32 [H, W, 2]."""
-        earlier = points.copy()
-        for actor_id in np.unique(owner[owner > 0]).tolist():
-            row = world.motion[world.actors[actor_id].row]
-            mine = owner == actor_id
-            arm = points[mine] - row[:3]
-            earlier[mine] -= (row[6:9] + np.cross(row[9:12], arm)) * request.step_s
-        before = pose_matrix(request.before) @ _MOUNT_FROM_OPTICAL
-        seen = (earlier - before[:3, 3]) @ before[:3, :3]
-        ahead = np.maximum(seen[..., 2], 1e-3)
-        camera = _camera(request.width, request.height, request.fov_deg)
-        grid_v, grid_u = np.mgrid[0 : request.height, 0 : request.width] + 0.5
-        u = request.width / 2 + seen[..., 0] / ahead * camera.focal[0]
-        v = request.height / 2 + seen[..., 1] / ahead * camera.focal[1]
-        return np.stack(
-            [(grid_u - u) / request.width * 2, -(grid_v - v) / request.height * 2], axis=-1, dtype=np.float32
-        )
-
 
 def _hits(view: WorldView, shot: View, raster: Raster, boxes: list[Actor], *, mesh: bool) -> _Hits:
     """What the pixels show: Gaussians, sharpened by the mesh where the two tell of one surface; and boxes."""
@@ -251,7 +225,7 @@ def _carriers(world: World, actor_id: int) -> list[int]:
 @lru_cache(maxsize=16)
 def _camera(width: int, height: int, fov_deg: float) -> OpenCVPinholeCamera:
     # The same object for every picture, so that its rays are computed once.
-    focal = width / (2 * tan(radians(fov_deg) / 2))
+    focal = focal_px(width, fov_deg)
     return OpenCVPinholeCamera(width, height, (focal, focal), (width / 2, height / 2))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from avrec.geometry import transform_from
+from carla_bridge.frames import flip_points
 from carla_bridge.server.blueprints import catalogue
 
 __all__ = ["KINDS", "actor_from_box", "actor_from_rig", "kind_of", "known_sizes", "ranked"]
@@ -109,7 +110,7 @@ def actor_from_box(size_m: ArrayLike, bounding_box: Any) -> Float64:
     """
     middle, half = bounding_box.location, bounding_box.extent
     above = float(np.asarray(size_m, dtype=np.float64)[2]) / 2
-    return transform_from(np.eye(3), np.array([middle.x, -middle.y, middle.z - half.z + above]))
+    return transform_from(np.eye(3), flip_points((middle.x, middle.y, middle.z - half.z + above)))
 
 
 def actor_from_rig(bounding_box: Any, wheels_actor: ArrayLike | None = None) -> Float64:

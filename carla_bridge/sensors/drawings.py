@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import ceil, log, radians, tan
+from math import ceil, log
 
 import cv2
 import numpy as np
@@ -36,15 +36,14 @@ def draw_shapes(bgra: Uint8, shapes: Sequence[Shape], request: CameraRequest) ->
     if not shapes:
         return bgra
     out = np.ascontiguousarray(bgra).copy()
-    focal = request.width / (2 * tan(radians(request.fov_deg) / 2))
     turn, origin = np.array(rows(request.pose)), np.array(request.pose.position)
     for shape in shapes:
         for part in shape.parts:
             if isinstance(part, Label):
-                _write(out, (np.array(part.place) - origin) @ turn, focal, part, shape.bgr)
+                _write(out, (np.array(part.place) - origin) @ turn, request.focal_px, part, shape.bgr)
             else:
                 ends = (np.array([part.start, part.end]) - origin) @ turn
-                _stroke(out, ends, focal, part.width_m, shape.bgr)
+                _stroke(out, ends, request.focal_px, part.width_m, shape.bgr)
     return out
 
 

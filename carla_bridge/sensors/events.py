@@ -6,6 +6,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from carla_bridge.frames import plain_point
 from carla_bridge.sensors.caster import cast
 from carla_bridge.sensors.rack import Sensor, SensorRack
 from carla_bridge.world.actor import SOLID, Kind
@@ -31,8 +32,8 @@ def collisions(rack: SensorRack, sensor: Sensor) -> list[bytes]:
     found = []
     for contact in rack.world.collisions:
         if contact.actor == parent and contact.other in rack.descriptions:
-            x, y, z = contact.impulse
-            found.append(msgpack.packb([rack.descriptions[parent], rack.descriptions[contact.other], [x, -y, z]]))
+            actor, other = rack.descriptions[parent], rack.descriptions[contact.other]
+            found.append(msgpack.packb([actor, other, plain_point(contact.impulse)]))
     return found
 
 

@@ -8,6 +8,7 @@ import msgpack
 import numpy as np
 
 from avrec.geometry import Anchor, geodetic_from_local
+from carla_bridge.frames import flip_axial, flip_points
 from carla_bridge.sensors.rack import Sensor, SensorRack
 from carla_bridge.world.motion import ACCELERATION, SPIN, VELOCITY
 from carla_bridge.world.pose import unrotate
@@ -49,9 +50,8 @@ def imu(rack: SensorRack, sensor: Sensor) -> list[bytes]:
     if sensor.in_a_row:
         acceleration = acceleration + (swing - sensor.memory["swing"]) / sensor.elapsed_s
     sensor.memory["swing"] = swing
-    x, y, z = unrotate(pose, tuple(acceleration.tolist()))
-    a, b, c = unrotate(pose, tuple(row[SPIN].tolist()))
-    force, rate = np.array([x, -y, z]), np.array([-a, b, -c])
+    force = flip_points(unrotate(pose, tuple(acceleration.tolist())))
+    rate = flip_axial(unrotate(pose, tuple(row[SPIN].tolist())))
     number = sensor.number_of
     if any(number(f"noise_accel_stddev_{axis}") or number(f"noise_gyro_stddev_{axis}") for axis in "xyz"):
         draw = rack.noise(sensor).standard_normal(6)

@@ -8,6 +8,7 @@ from struct import pack
 import numpy as np
 from numpy.typing import NDArray
 
+from carla_bridge.frames import flip_points
 from carla_bridge.sensors.rack import Sensor, SensorRack
 from carla_bridge.world.pose import rows
 
@@ -37,8 +38,7 @@ def lidar(rack: SensorRack, sensor: Sensor) -> list[bytes]:
     if number("noise_stddev") > 0.0:
         distance = np.maximum(distance + random.standard_normal(len(distance)) * number("noise_stddev"), 0.0)
     points = np.empty((int(stays.sum()), 4), dtype="<f4")
-    points[:, :3] = hit.ways[stays] * distance[stays, None]
-    points[:, 1] *= -1.0
+    points[:, :3] = flip_points(hit.ways[stays] * distance[stays, None])
     points[:, 3] = intensity[stays]
     return [_head(angle, int(number("channels")), hit.channel[stays]) + points.tobytes()]
 
@@ -48,9 +48,7 @@ def semantic_lidar(rack: SensorRack, sensor: Sensor) -> list[bytes]:
     ways, channel, angle = _ways(sensor)
     hit = _hits(rack, sensor, ways, channel)
     points = np.zeros(len(hit.distance), dtype=SEMANTIC)
-    xyz = hit.ways * hit.distance[:, None]
-    xyz[:, 1] *= -1.0
-    points["xyz"], points["cos"] = xyz, hit.cosine
+    points["xyz"], points["cos"] = flip_points(hit.ways * hit.distance[:, None]), hit.cosine
     points["actor"], points["label"] = hit.owner, hit.label
     return [_head(angle, int(sensor.number_of("channels")), hit.channel) + points.tobytes()]
 

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from carla_bridge.frames import motion_to_carla
 from carla_bridge.sensors.attributes import check, unused
 from carla_bridge.sensors.caster import cast
 from carla_bridge.sensors.rendering import RayRenderer, SensorRenderer, WorldView
 from carla_bridge.server.profiles import Profile
-from carla_bridge.server.snapshot import HEADER, carla_motion
+from carla_bridge.server.snapshot import HEADER
 from carla_bridge.server.streaming.streams import Streams
 from carla_bridge.world.actor import Actor
 from carla_bridge.world.motion import SPIN, VELOCITY, Float64
@@ -152,7 +153,7 @@ class SensorRack:
                 log.exception("Sensor %d (%s) failed and is off.", sensor.actor.id, sensor.actor.spec.type_id)
                 continue
             if bodies and poses is None:
-                poses = carla_motion(self.world.motion)[:, :6].astype(np.float32)
+                poses = motion_to_carla(self.world.motion)[:, :6].astype(np.float32)
             sensor.in_a_row = True
             for body in bodies:
                 row = poses[sensor.actor.row].tolist() if poses is not None else [0.0] * 6

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import radians, tan
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -17,7 +18,7 @@ from carla_bridge.world.actor import Actor
 from carla_bridge.world.pose import Pose
 from carla_bridge.world.world import World
 
-__all__ = ["CameraRequest", "RayRenderer", "SensorRenderer", "WorldView", "solid_actors"]
+__all__ = ["CameraRequest", "RayRenderer", "SensorRenderer", "WorldView", "focal_px", "solid_actors"]
 
 Uint8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
@@ -45,11 +46,11 @@ class CameraRequest:
         kind: ``rgb``, ``depth``, ``semantic_segmentation``, ``instance_segmentation``, ``normals``, ``optical_flow``.
         actor: the camera, 0 where the picture belongs to none.
         pose: of the camera in the world: x along the optical axis, y left, z up.
-        before: pose one step ago, for motion.
+        before: pose at the last picture, for motion.
         width, height: pixels.
-        fov_deg: horizontal; the focal length is ``width / (2 tan(fov / 2))`` for both axes.
+        fov_deg: horizontal.
         attributes: of the blueprint, as text.
-        ignore: actors not to be drawn, such as the camera itself.
+        step_s: seconds since the last picture.
     """
 
     kind: str
@@ -61,6 +62,16 @@ class CameraRequest:
     fov_deg: float
     attributes: Mapping[str, str]
     step_s: float = 0.05
+
+    @property
+    def focal_px(self) -> float:
+        """The focal length, for both axes."""
+        return focal_px(self.width, self.fov_deg)
+
+
+def focal_px(width: int, fov_deg: float) -> float:
+    """Focal length in pixels of a camera without distortion that sees ``fov_deg`` across its width."""
+    return width / (2 * tan(radians(fov_deg) / 2))
 
 
 class SensorRenderer(Protocol):

@@ -7,10 +7,11 @@ from struct import Struct
 
 import numpy as np
 
+from carla_bridge.frames import motion_to_carla, plain_point
 from carla_bridge.world.actor import Kind
 from carla_bridge.world.world import World
 
-__all__ = ["EPISODE", "HEADER", "SnapshotWriter", "carla_motion"]
+__all__ = ["EPISODE", "HEADER", "SnapshotWriter"]
 
 HEADER = Struct("<QQd6f")
 """Before every message: kind of stream, frame, seconds, and the sensor's transform in CARLA's frame."""
@@ -43,17 +44,6 @@ ACTOR = np.dtype(
 )  # fmt: skip
 """One actor. From byte 65 on lies what only vehicles, walkers or lights have."""
 
-_ORDER = np.array([0, 1, 2, 4, 5, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14])
-_DEG = 180.0 / np.pi
-_SCALE = np.array([1, -1, 1, -_DEG, -_DEG, _DEG, 1, -1, 1, -_DEG, _DEG, -_DEG, 1, -1, 1], dtype=np.float64)
-
-
-def carla_motion(
-    motion: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Rows of the world's motion [N, 15] in CARLA's frame, order and units."""
-    return motion[:, _ORDER] * _SCALE
-
 
 class SnapshotWriter:
     """Writes snapshots of one world; keeps what does not change between steps."""
@@ -70,12 +60,11 @@ class SnapshotWriter:
         if world.version != self._version:
             self._lay_out(world)
         actors = self._actors
-        actors["motion"] = carla_motion(world.motion)
+        actors["motion"] = motion_to_carla(world.motion)
         self._vehicles(world)
         for row, actor_id in self._walkers:
             gait = world.gaits[actor_id]
-            x, y, z = gait.direction
-            actors["direction"][row] = x, -y, z
+            actors["direction"][row] = plain_point(gait.direction)
             actors["speed"][row] = gait.speed
             actors["jump"][row] = gait.jump
         for row, index in self._lights:

@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import carla_bridge
 from avrec.geometry import matrix_from_rpy
 from carla_bridge.frames import (
     flip_axial,
     flip_points,
     matrix_from_carla,
     matrix_to_carla,
+    motion_to_carla,
+    plain_axial,
+    plain_point,
+    plain_rotation_to_carla,
+    plain_rpy_from_carla,
     rotation_to_carla,
     rpy_from_carla,
 )
@@ -78,3 +87,32 @@ def test_plain_poses_agree_with_matrices(
     np.testing.assert_allclose(found.position, turn @ child.position + parent.position, atol=1e-7)
     np.testing.assert_allclose(matrix_from_rpy(*found[3:]), turn @ matrix_from_rpy(*child[3:]), atol=1e-7)
     np.testing.assert_allclose(unrotate(parent, rotate(parent, child.position)), child.position, atol=1e-7)
+
+
+@given(coordinates, rotations)
+def test_single_numbers_are_turned_as_arrays_are(
+    vector: tuple[float, float, float], rotation: tuple[float, float, float]
+) -> None:
+    assert plain_point(vector) == tuple(flip_points(vector))
+    assert plain_axial(vector) == tuple(flip_axial(vector))
+    assert plain_rpy_from_carla(rotation) == pytest.approx(rpy_from_carla(rotation), abs=1e-12)
+    assert plain_rotation_to_carla(vector) == pytest.approx(rotation_to_carla(vector), rel=1e-12)
+
+
+@given(coordinates, rotations, coordinates)
+def test_motion_is_its_parts(
+    place: tuple[float, float, float], rotation: tuple[float, float, float], vector: tuple[float, float, float]
+) -> None:
+    row = np.concatenate([flip_points(place), rpy_from_carla(rotation), vector, np.radians(vector), vector])
+    found = motion_to_carla(row[None])[0]
+    wanted = [place, rotation, flip_points(vector), flip_axial(vector), flip_points(vector)]
+    np.testing.assert_allclose(found, np.concatenate(wanted), rtol=1e-12, atol=1e-9)
+
+
+def test_only_one_module_knows_the_left_handed_frame() -> None:
+    """Signs of y are changed in `carla_bridge.frames`; everybody else calls it."""
+    mirrors = re.compile(r"\bx, -y, z\b|-\w+\.y\b|\[1\.0, -1\.0, 1\.0\]|\[1, -1, 1\]|, 1\] \*= -1")
+    for path in Path(carla_bridge.__file__).parent.rglob("*.py"):
+        if path.name != "frames.py":
+            found = mirrors.search(path.read_text(encoding="utf-8"))
+            assert found is None, f"{path.name} mirrors y: {found and found[0]}"

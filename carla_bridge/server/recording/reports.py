@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import hypot
 
+from carla_bridge.frames import plain_point
 from carla_bridge.server.recording.log_file import Birth, Recording
 
 __all__ = ["blocked_actors", "collisions", "file_info"]
@@ -16,14 +18,17 @@ def _births(recording: Recording) -> dict[int, Birth]:
     return {birth.id: birth for frame in recording.frames for birth in frame.births}
 
 
+def _location(place: Sequence[float]) -> str:
+    x, y, z = plain_point(place)
+    return f"({x:.6g}, {y:.6g}, {z:.6g})"
+
+
 def file_info(recording: Recording, *, everything: bool) -> str:
     """Who came and went when; with ``everything`` also where everybody was in each frame."""
     lines = ["Version: 1", f"Map: {recording.map_name}", f"Date: {recording.date}", ""]
     for number, frame in enumerate(recording.frames, start=1):
         details = [
-            f" Create {each.id}: {each.type_id} ({each.parent}) at "
-            f"({each.pose.x:.6g}, {-each.pose.y:.6g}, {each.pose.z:.6g})"
-            for each in frame.births
+            f" Create {each.id}: {each.type_id} ({each.parent}) at {_location(each.pose)}" for each in frame.births
         ]
         for each in frame.births:
             details += [f"  {name} = {value}" for name, value in each.attributes.items()]
@@ -32,7 +37,7 @@ def file_info(recording: Recording, *, everything: bool) -> str:
         if everything:
             details.append(f" Positions: {len(frame.ids)}")
             for one, row in zip(frame.ids.tolist(), frame.motion.tolist(), strict=True):
-                details.append(f"  Id: {one} Location: ({row[0]:.6g}, {-row[1]:.6g}, {row[2]:.6g})")
+                details.append(f"  Id: {one} Location: {_location(row)}")
         if details:
             lines += [f"Frame {number} at {frame.time_s:.6g} seconds", *details]
     lines += ["", f"Frames: {len(recording.frames)}", f"Duration: {recording.duration_s:.6g} seconds", ""]

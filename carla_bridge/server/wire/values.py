@@ -1,15 +1,16 @@
-"""Structs of the protocol, from and to plain msgpack values; CARLA's frame ends here.
+"""Structs of the protocol, from and to plain msgpack values; inside, vectors and poses are in avrec's frame.
 
 Readers take what the client sent and raise `ValueError` or `TypeError` where it is not what it should be; writers
-return lists. Vectors and poses inside are in avrec's frame (`carla_bridge.frames` in plain numbers, for speed).
+return lists.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import degrees, isfinite, radians
+from math import isfinite
 from typing import Any
 
+from carla_bridge.frames import plain_axial, plain_point, plain_rotation_to_carla, plain_rpy_from_carla
 from carla_bridge.world.physics import Gear, VehicleControl, VehiclePhysics, Wheel
 from carla_bridge.world.pose import Pose, Vector, compose, unrotate
 
@@ -51,39 +52,32 @@ def numbers_in(value: Value, count: int) -> list[float]:
 
 def vector_in(value: Value) -> Vector:
     """A location, velocity or force."""
-    x, y, z = numbers_in(value, 3)
-    return x, -y, z
+    return plain_point(numbers_in(value, 3))
 
 
 def vector_out(vector: Sequence[float]) -> list[float]:
     """A location, velocity or force."""
-    return [vector[0], -vector[1], vector[2]]
+    return list(plain_point(vector))
 
 
 def axial_in(value: Value) -> Vector:
     """An angular velocity (still in degrees) or a torque."""
-    x, y, z = numbers_in(value, 3)
-    return -x, y, -z
+    return plain_axial(numbers_in(value, 3))
 
 
 def pose_in(value: Value) -> Pose:
     """A transform."""
-    x, y, z = numbers_in(value[0], 3)
-    pitch, yaw, roll = numbers_in(value[1], 3)
-    return Pose(x, -y, z, radians(roll), -radians(pitch), -radians(yaw))
+    return Pose(*plain_point(numbers_in(value[0], 3)), *plain_rpy_from_carla(numbers_in(value[1], 3)))
 
 
 def pose_out(pose: Pose) -> list[list[float]]:
     """A transform."""
-    return [
-        [pose.x, -pose.y, pose.z],
-        [-degrees(pose.pitch), -degrees(pose.yaw), degrees(pose.roll)],
-    ]
+    return [list(plain_point(pose)), list(plain_rotation_to_carla(pose[3:]))]
 
 
 def box_out(center: Vector, half: Vector, actor_id: int = 0, yaw: float = 0.0) -> list[Value]:
     """A bounding box; clients before 0.9.16 ignore the last item."""
-    return [vector_out(center), list(half), [0.0, -degrees(yaw), 0.0], actor_id]
+    return [vector_out(center), list(half), list(plain_rotation_to_carla((0.0, 0.0, yaw))), actor_id]
 
 
 def control_in(value: Value) -> VehicleControl:
@@ -143,7 +137,7 @@ def physics_out(physics: VehiclePhysics, pose: Pose) -> list[Value]:
                 wheel.lat_max_load,
                 wheel.lat_stiffness,
                 wheel.long_stiffness,
-                [at.x * 100, -at.y * 100, at.z * 100],
+                [each * 100 for each in plain_point(at)],
             ]
         )
     return [
