@@ -13,6 +13,7 @@ from avrec.mesh.rays import Kind, Surface
 from carla_bridge.looks.classes import ASPHALT, OFF_ROAD, lane_labels, lane_look
 from carla_bridge.looks.roads import lane_surfaces, paint_surfaces
 from carla_bridge.looks.terrain import terrain
+from carla_bridge.world.cells import keys_at, points_on_faces
 from carla_bridge.world.furniture import parked_tracks
 from carla_bridge.world.ground import CELL_M
 from carla_bridge.world.labels import LABEL_OF_KIND, Label
@@ -72,8 +73,7 @@ def _around(mesh: Mesh, road_map: RoadMap) -> list[Surface]:
     """The ground where a scene's mesh ends: the planes that bodies stand on, and the land beyond."""
     ground = road_map.ground
     spots, _, _ = ground.surfaces()
-    cells = {tuple(cell) for cell in np.floor(_scattered(mesh) / CELL_M).astype(np.int64).tolist()}
-    bare = np.array([tuple(cell) not in cells for cell in np.floor(spots / CELL_M).astype(np.int64).tolist()])
+    bare = ~np.isin(keys_at(spots, CELL_M), keys_at(_scattered(mesh), CELL_M))
     land = terrain(ground)
     found = [land]
     if bare.any():
@@ -96,11 +96,5 @@ def _scattered(mesh: Mesh) -> Float64:
     longest = (
         np.linalg.norm(np.diff(corners[:, [0, 1, 2, 0]], axis=1), axis=2).max(axis=1) if len(corners) else np.zeros(0)
     )
-    found = [corners.mean(axis=1)[:, :2], corners.reshape(-1, 3)[:, :2]]
-    for row in np.flatnonzero(longest > CELL_M):
-        side = min(int(np.ceil(longest[row] / (0.4 * CELL_M))), 400)
-        u, v = np.meshgrid(np.arange(side) / side, np.arange(side) / side)
-        inside = (u + v) <= 1.0
-        a, b, c = corners[row, :, :2]
-        found.append(a + u[inside][:, None] * (b - a) + v[inside][:, None] * (c - a))
-    return np.concatenate(found)
+    side = np.clip(np.ceil(longest / (0.4 * CELL_M)), 1, 400).astype(np.int64)
+    return np.concatenate([corners.reshape(-1, 3), points_on_faces(corners, side)[0]])[:, :2]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carla_bridge.looks.roads import lane_surfaces, paint_surfaces
+from carla_bridge.world.cells import keys_at
 from carla_bridge.world.labels import Label
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class GroundClasses:
         label = np.where(inside, int(Label.TERRAIN), otherwise)
         for (keys, values), size in ((self._lanes, LANE_CELL_M), (self._paint, PAINT_CELL_M)):
             if len(keys):
-                wanted = _keys(points, size)
+                wanted = keys_at(points, size)
                 place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
                 label = np.where((keys[place] == wanted) & inside, values[place], label)
         return label
@@ -63,7 +64,7 @@ def _cells(surfaces: Iterable[Surface], low: Float64, high: Float64, size: float
         middle = corners.mean(1)[:, :2]
         near = ((middle >= low - MOST_FACE_M) & (middle < high + MOST_FACE_M)).all(1)
         found, face = _spread(corners[near], 0.7 * size)
-        cell, first = np.unique(_keys(found, size), return_index=True)
+        cell, first = np.unique(keys_at(found, size), return_index=True)
         keys.append(cell)
         values.append(surface.labels[near][face[first]].astype(np.int64))
     if not keys:
@@ -99,8 +100,3 @@ def _spread(corners: Float64, step: float) -> tuple[Float64, Int64]:
     if not found:
         return np.zeros((0, 3)), np.zeros(0, np.int64)
     return np.concatenate(found), np.concatenate(faces)
-
-
-def _keys(points: Float64, size: float) -> Int64:
-    cell = np.floor(points[:, :2] / size).astype(np.int64)
-    return np.asarray((cell[:, 0] << 32) + cell[:, 1])

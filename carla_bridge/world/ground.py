@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from avrec.drive.lane_graph import Lane
 from avrec.errors import DataError
+from carla_bridge.world.cells import cell_key, cells_of
 
 __all__ = ["Ground", "GroundSample", "GroundSamples", "flat_ground", "gridded", "ground_of_lanes", "lane_samples"]
 
@@ -73,7 +74,7 @@ class Ground:
         Off the map the nearest piece of road goes on, level.
         """
         column, row = np.floor(x / CELL_M), np.floor(y / CELL_M)
-        wanted = _key(column.astype(np.int64), row.astype(np.int64))
+        wanted = cell_key(column.astype(np.int64), row.astype(np.int64))
         place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         known = self.keys[place] == wanted
         plane = self.first[place]
@@ -102,15 +103,14 @@ class Ground:
             row = np.floor(y / CELL_M).astype(np.int64) - low[1]
             inside = (column >= 0) & (row >= 0) & (column < lanes.shape[0]) & (row < lanes.shape[1])
             return np.where(inside, lanes[np.where(inside, column, 0), np.where(inside, row, 0)], -1)
-        wanted = _key(np.floor(x / CELL_M).astype(np.int64), np.floor(y / CELL_M).astype(np.int64))
+        wanted = cell_key(np.floor(x / CELL_M).astype(np.int64), np.floor(y / CELL_M).astype(np.int64))
         place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         return np.where(self.keys[place] == wanted, self.lane[self.first[place]], -1)
 
     @cached_property
     def _picture(self) -> tuple[Int64, Int64] | None:
         """First cell and the lanes of all cells as a table, for maps that are not too wide."""
-        cells = np.stack([self.keys >> 32, ((self.keys + 2**31) & 0xFFFFFFFF) - 2**31], axis=1)
-        cells[:, 0] = (self.keys - cells[:, 1]) >> 32
+        cells = cells_of(self.keys)
         low, high = cells.min(axis=0), cells.max(axis=0)
         shape = high - low + 1
         if shape.prod() > MAX_PICTURE:
@@ -121,7 +121,7 @@ class Ground:
 
     def covers(self, x: Float64, y: Float64) -> NDArray[np.bool_]:
         """Whether there is a surface at points [N]."""
-        wanted = _key(np.floor(x / CELL_M).astype(np.int64), np.floor(y / CELL_M).astype(np.int64))
+        wanted = cell_key(np.floor(x / CELL_M).astype(np.int64), np.floor(y / CELL_M).astype(np.int64))
         return np.asarray(self.keys[np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)] == wanted)
 
     def surfaces(self) -> tuple[Float64, Float64, Float64]:
@@ -169,7 +169,7 @@ def gridded(samples: GroundSamples) -> Ground:
     if not len(points):
         return flat_ground()
     cell = np.floor(points[:, :2] / CELL_M).astype(np.int64)
-    key = _key(cell[:, 0], cell[:, 1])
+    key = cell_key(cell[:, 0], cell[:, 1])
     centre = (cell + 0.5) * CELL_M
     at_centre = points[:, 2] + ((centre - points[:, :2]) * slopes).sum(1)
     order = np.lexsort((points[:, 2], key))
@@ -217,7 +217,3 @@ def _samples(lane: Lane) -> tuple[Float64, Float64]:
     steep = np.abs(normal[:, 2]) <= 1e-9
     slopes = np.where(steep[:, None], 0.0, np.clip(-normal[:, :2] / up[:, None], -2.0, 2.0))
     return points, slopes
-
-
-def _key(column: Int64, row: Int64) -> Int64:
-    return (column << 32) + row

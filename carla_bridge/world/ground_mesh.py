@@ -9,6 +9,7 @@ import numpy as np
 from avrec.drive.lane_graph import Lane
 from avrec.errors import DataError
 from avrec.mesh.mesh import Mesh
+from carla_bridge.world.cells import points_on_faces
 from carla_bridge.world.ground import MAX_SAMPLES, SAMPLE_M, Ground, GroundSamples, gridded, lane_samples
 from carla_bridge.world.motion import Float64
 
@@ -47,17 +48,10 @@ def _samples(mesh: Mesh) -> tuple[Float64, Float64]:
     normal = np.cross(first, second)
     up = np.abs(normal[:, 2])
     flat = up * STEEPEST > np.hypot(normal[:, 0], normal[:, 1])
-    corners, first, second, normal = corners[flat], first[flat], second[flat], normal[flat]
-    slopes = -normal[:, :2] / normal[:, 2:]
-    longest = np.maximum(np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1))
+    slopes = -normal[flat, :2] / normal[flat, 2:]
+    longest = np.maximum(np.linalg.norm(first[flat], axis=1), np.linalg.norm(second[flat], axis=1))
     side = np.maximum(np.ceil(longest / SAMPLE_M), 1).astype(np.int64)
-    total = side * side
-    if total.sum() > MAX_SAMPLES:
-        raise DataError(f"The ground mesh would take {total.sum()} samples, too many. Cut it to the road.")
-    face = np.repeat(np.arange(len(total)), total)
-    number = np.arange(int(total.sum())) - np.repeat(np.cumsum(total) - total, total)
-    u = (number // side[face] + 0.5) / side[face]
-    v = (number % side[face] + 0.5) / side[face]
-    over = u + v > 1.0  # the other half of the parallelogram folds back onto the face
-    u, v = np.where(over, 1.0 - u, u)[:, None], np.where(over, 1.0 - v, v)[:, None]
-    return corners[face, 0] + u * first[face] + v * second[face], slopes[face]
+    if (side * side).sum() > MAX_SAMPLES:
+        raise DataError(f"The ground mesh would take {(side * side).sum()} samples, too many. Cut it to the road.")
+    points, face = points_on_faces(corners[flat], side)
+    return points, slopes[face]

@@ -13,6 +13,7 @@ from avrec.geometry import Trajectory
 from avrec.mesh.mesh import Mesh
 from carla_bridge.world.actor import Actor
 from carla_bridge.world.bumping import Collision
+from carla_bridge.world.cells import cells_of, keys_at, points_on_faces
 from carla_bridge.world.ground import Ground
 from carla_bridge.world.motion import Float64
 
@@ -57,14 +58,13 @@ class Walls:
     @property
     def cells(self) -> Int64:
         """Columns and rows of the cells, int64 [K, 2]."""
-        row = ((self.keys + 2**31) & 0xFFFFFFFF) - 2**31
-        return np.stack([(self.keys - row) >> 32, row], axis=-1)
+        return cells_of(self.keys)
 
     def at(self, points: Float64, low: Float64, high: Float64) -> Int64:
         """Index of the cell that points [N, 2] of bodies between two heights [N] are in, -1 for none."""
         if not len(self.keys):
             return np.full(len(points), -1)
-        wanted = _key(np.floor(points / CELL_M).astype(np.int64))
+        wanted = keys_at(points, CELL_M)
         place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         hit = (self.keys[place] == wanted) & (self.low[place] < high) & (self.high[place] > low)
         return np.where(hit, place, -1)
@@ -86,7 +86,7 @@ def walls_of_mesh(mesh: Mesh, ground: Ground, ego: Trajectory, tracks: Sequence[
     if not len(points):
         nothing = np.zeros(0)
         return Walls(nothing.astype(np.int64), np.zeros((0, 2)), nothing, nothing)
-    keys, owner = np.unique(_key(np.floor(points[:, :2] / CELL_M).astype(np.int64)), return_inverse=True)
+    keys, owner = np.unique(keys_at(points, CELL_M), return_inverse=True)
     surface = np.bincount(owner, area)
     facing = np.stack([np.bincount(owner, area * normals[:, axis]) / surface for axis in (0, 1)], axis=1)
     low, high = np.full(len(keys), np.inf), np.full(len(keys), -np.inf)
@@ -105,7 +105,7 @@ def _swept(path: Trajectory, ahead_m: float, half_x: float, half_y: float) -> In
     poses = path.at(np.arange(first, last + 1, 20_000))
     x, y = (np.arange(-half - MARGIN_M, half + MARGIN_M + CELL_M / 2, CELL_M / 2) for half in (half_x, half_y))
     grid = np.stack(np.meshgrid(x + ahead_m, y), axis=-1).reshape(-1, 2)
-    found = [np.unique(_key(np.floor((grid @ p[:2, :2].T + p[:2, 3]) / CELL_M).astype(np.int64))) for p in poses]
+    found = [np.unique(keys_at(grid @ p[:2, :2].T + p[:2, 3], CELL_M)) for p in poses]
     return np.unique(np.concatenate(found))
 
 
@@ -116,21 +116,15 @@ def _samples(mesh: Mesh) -> tuple[Float64, Float64, Float64]:
     normal = np.cross(first, second)
     double = np.linalg.norm(normal, axis=1)
     real = double > 1e-9
-    corners, first, second, normal, double = (part[real] for part in (corners, first, second, normal, double))
-    longest = np.maximum(np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1))
+    corners, normal, double = corners[real], normal[real], double[real]
+    longest = np.maximum(np.linalg.norm(first[real], axis=1), np.linalg.norm(second[real], axis=1))
     side = np.clip(np.ceil(longest / SAMPLE_M), 1, 400).astype(np.int64)
     while (side * side).sum() > MAX_SAMPLES:
         side = np.maximum(side // 2, 1)
         if side.max(initial=1) == 1:
             break
-    total = side * side
-    face = np.repeat(np.arange(len(total)), total)
-    number = np.arange(int(total.sum())) - np.repeat(np.cumsum(total) - total, total)
-    u, v = (number // side[face] + 0.5) / side[face], (number % side[face] + 0.5) / side[face]
-    over = u + v > 1.0  # the other half of the parallelogram folds back onto the face
-    u, v = np.where(over, 1.0 - u, u)[:, None], np.where(over, 1.0 - v, v)[:, None]
-    points = corners[face, 0] + u * first[face] + v * second[face]
-    return points, (normal[:, :2] / double[:, None])[face], (double / 2 / total)[face]
+    points, face = points_on_faces(corners, side)
+    return points, (normal[:, :2] / double[:, None])[face], (double / 2 / side**2)[face]
 
 
 class WallBumper:
@@ -215,7 +209,3 @@ def _grid(actor: Actor) -> Float64:
 def _placed(row: Float64, points: Float64) -> Float64:
     cos, sin = np.cos(row[5]), np.sin(row[5])
     return np.asarray(points @ np.array([[cos, sin], [-sin, cos]]) + row[:2])
-
-
-def _key(cells: Int64) -> Int64:
-    return np.asarray((cells[..., 0] << 32) + cells[..., 1])
