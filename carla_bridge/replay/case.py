@@ -17,7 +17,7 @@ from avrec.errors import AvrecError
 from avrec.scenario import ActorState, Director, EgoShape, EgoState, Scenario, overlap, replay
 from avrec.scenario.boxes import box_of_pose
 from avrec.scene import Scene
-from carla_bridge.replay.player import Player
+from carla_bridge.replay.player import Driver, Player
 from carla_bridge.replay.stage import EGO, Cast
 
 __all__ = ["CaseRun", "CaseSource", "Collision", "scenario_of"]
@@ -59,14 +59,24 @@ def scenario_of(
         AvrecError: the case is of another scene, or cannot happen in it; or times outside the recording.
     """
     if isinstance(case, Scenario):
-        if isinstance(scene, Scene) and scene.static is not case.scene.static:
+        given = scene.scene if isinstance(scene, Scenario) else scene
+        if not isinstance(given, Scene) or given.static is not case.scene.static:
             raise AvrecError(
-                f"The case {case.name} was made from another scene. Make it from the one that is replayed."
+                f"The case {case.name} was made from another scene. Give the one that it was made from, or "
+                "ReplaySession(client, case) alone."
             )
         return replay(case, start_us=start_us, end_us=end_us)
-    opened = scene if isinstance(scene, Scene | Scenario) else Scene.open(scene)
-    played = replay(opened, start_us=start_us, end_us=end_us)
-    return played if case is None else case(played)
+    if case is not None and not callable(case):
+        raise AvrecError(
+            f"{case!r} is no case. Give a Scenario, or a function that makes one, such as scenarios.cut_in."
+        )
+    played = replay(
+        scene if isinstance(scene, Scene | Scenario) else Scene.open(scene), start_us=start_us, end_us=end_us
+    )
+    made = played if case is None else case(played)
+    if not isinstance(made, Scenario):
+        raise AvrecError(f"The function of the case returned {type(made).__name__}. Let it return a Scenario.")
+    return made
 
 
 class CaseRun:
@@ -87,7 +97,7 @@ class CaseRun:
         self._seen: dict[str, tuple[int, Float64]] = {}
         self._speeds: dict[str, deque[tuple[int, Float64]]] = {}
         self._found: dict[str, Collision] = {}
-        self._felt: list[tuple[int, int, str]] = []
+        self._felt: deque[tuple[int, int, str]] = deque()
         self._times: dict[int, int] = {}
         self._names: dict[int, str] = {}
         blueprint = cast.world.get_blueprint_library().find("sensor.other.collision")
@@ -96,14 +106,14 @@ class CaseRun:
 
     def step(self, time_us: int) -> dict[str, ActorState]:
         """Where the case's actors are to be at a time; the ego is taken to go on as it was last seen."""
-        seen = self._seen.get(EGO)
-        if seen is None or time_us <= seen[0]:
-            pose = self.case.scene.ego.at(time_us, outside="hold")
-            velocity = np.nan_to_num(self.case.scene.ego.velocity_at(time_us)[0])
+        ego = self.cast.players[EGO]
+        if ego.driver is Driver.RECORDING or EGO not in self._seen:
+            pose, velocity = ego.recorded_pose(time_us), ego.planned_velocity(time_us)
         else:
+            seen_us, seen = self._seen[EGO]
             velocity = self._speeds[EGO][-1][1]
-            pose = seen[1].copy()
-            pose[:3, 3] += velocity * (time_us - seen[0]) / 1e6
+            pose = seen.copy()
+            pose[:3, 3] += velocity * (time_us - seen_us) / 1e6
         states = self.director.step(time_us, EgoState(pose, velocity))
         self.cast.absent = self.director.absent
         return states
@@ -114,8 +124,8 @@ class CaseRun:
         self._times.pop(frame - KEPT, None)
         for key, player in self.cast.players.items():
             before = self._seen.get(key)
-            if before is None or time_us <= before[0]:
-                velocity = np.nan_to_num(player.recorded.velocity_at(time_us)[0])
+            if before is None or player.driver in (Driver.RECORDING, Driver.CASE):  # who is taken back jumps
+                velocity = player.planned_velocity(time_us)
             else:
                 velocity = (player.pose[:3, 3] - before[1][:3, 3]) / ((time_us - before[0]) / 1e6)
             self._speeds.setdefault(key, deque(maxlen=KEPT)).append((time_us, velocity))
@@ -160,8 +170,8 @@ class CaseRun:
     @property
     def collisions(self) -> tuple[Collision, ...]:
         """Whom the ego touched so far, by time."""
-        felt, self._felt = self._felt, []
-        for frame, actor, kind in felt:
+        while self._felt:
+            frame, actor, kind = self._felt.popleft()
             self._note(self._names.get(actor, kind), self._times.get(frame, self._seen[EGO][0]), by_sensor=True)
         return tuple(sorted(self._found.values(), key=lambda found: (found.time_us, found.other)))
 

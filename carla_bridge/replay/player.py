@@ -102,6 +102,12 @@ class Player:
             *self._velocities(carla, time_us),
         ]
 
+    def planned_velocity(self, time_us: int) -> Float64:
+        """Of the body [3] in the recording, or in the case."""
+        if self.driver is Driver.CASE and self._state is not None:
+            return self._state.velocity_mps
+        return np.asarray(np.nan_to_num(self.recorded.velocity_at(time_us)[0]))
+
     def _velocities(self, carla: Any, time_us: int) -> list[Any]:
         """Commands that give the actor the motion of its own origin: the recording's, or the case's."""
         if self.driver is Driver.CASE and self._state is not None:
@@ -143,8 +149,9 @@ class Player:
         return moves
 
     def follow_recording(self, carla: Any) -> list[Any]:
-        """Take the actor back; it jumps to where the recording has it."""
-        self.path.follow()
+        """Take the actor back; it jumps to where the recording, or the case, has it."""
+        if self._state is None:
+            self.path.follow()
         self._settled = False
         self.driver = Driver.RECORDING
         self._follower = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -18,13 +19,14 @@ from avrec.geometry import Offset
 from avrec.scenario import Scenario
 from avrec.scene import Scene
 from carla_bridge.replay.camera_spec import camera_named
-from carla_bridge.replay.case import CaseRun, CaseSource, Collision, scenario_of
+from carla_bridge.replay.case import CaseSource, Collision, scenario_of
 from carla_bridge.replay.lidar_models import LidarModel
 from carla_bridge.replay.measurements import Image, LidarMeasurement
 from carla_bridge.replay.path_follower import checked_path
 from carla_bridge.replay.player import Driver, Player
-from carla_bridge.replay.sensors import CameraRig, LidarRig, Moment, NeuralSensor, camera_rig, lidar_rig
-from carla_bridge.replay.stage import EGO, Cast, last_things, load_map
+from carla_bridge.replay.run import Run
+from carla_bridge.replay.sensors import CameraRig, LidarRig, NeuralSensor, camera_rig, lidar_rig
+from carla_bridge.replay.stage import EGO, Cast
 
 __all__ = ["ReplaySession"]
 
@@ -85,35 +87,23 @@ class ReplaySession:
             raise AvrecError(f"A step of {step_s} s is out of range. Choose 0.001 to 0.5 s; 0.05 is usual.")
         self.step_s = step_s
         self.moves_spectator = move_spectator
-        self._options = (ego_blueprint, load_map, traffic_manager_port)
+        self._begin = partial(
+            Run,
+            self.carla,
+            client,
+            self.case,
+            step_s=step_s,
+            ego_blueprint=ego_blueprint,
+            own_map=load_map,
+            traffic_manager_port=traffic_manager_port,
+        )
         self._sensors: list[NeuralSensor] = []
-        self._cast: Cast | None = None
-        self._run: CaseRun | None = None
-        self._settings: Any = None
-        self._ticks = 0
-        self._moment = Moment(self.start_us, 0, 0.0)
+        self._run: Run | None = None
         self.paused = False
 
-    # Beginning and end
-
     def __enter__(self) -> ReplaySession:
-        blueprint, wants_map, port = self._options
-        world = load_map(self.carla, self.client, self.scene) if wants_map else self.client.get_world()
-        self._settings = world.get_settings()
-        try:
-            wanted = world.get_settings()
-            wanted.synchronous_mode = True
-            wanted.fixed_delta_seconds = self.step_s
-            world.apply_settings(wanted)
-            self._cast = Cast(self.carla, self.client, world, self.scene, port, frozenset(self.case.actors))
-            self._cast.add_ego(blueprint, self.start_us)
-            if self.case.actors:
-                self._run = CaseRun(self.carla, self.case, self._cast)
-            self._ticks = -1
-            self._advance()  # to the beginning, so that everybody is where they belong
-        except BaseException:
-            self.close()
-            raise
+        self._run = self._begin()
+        self._look_after_ego()
         return self
 
     def __exit__(
@@ -123,21 +113,15 @@ class ReplaySession:
 
     def close(self) -> None:
         """Destroy what was spawned and restore the world's settings; a simulator that is gone is only noted."""
-        cast, settings, self._cast, self._settings = self._cast, self._settings, None, None
         self._sensors.clear()
-        with last_things():
-            if self._run is not None:
-                self._run.close()
-        with last_things():
-            if cast is not None:
-                cast.remove(list(cast.players.values()))
-                cast.world.tick()  # so that everybody sees that they are gone
-        with last_things():
-            if cast is not None:
-                cast.leave_traffic_manager()
-        with last_things():
-            if settings is not None:
-                self.client.get_world().apply_settings(settings)
+        if self._run is not None:
+            self._run.end()
+
+    @property
+    def _running(self) -> Run:
+        if self._run is None or self._run.ended:
+            raise AvrecError("The session is not running. Use it as 'with ReplaySession(client, scene) as session:'.")
+        return self._run
 
     # Time
 
@@ -146,48 +130,29 @@ class ReplaySession:
 
         While the session is paused nothing moves, and it returns True after the time of a step.
         """
-        cast = self.cast
+        run = self._running
         if self.paused:
             time.sleep(self.step_s)
             return True
-        if self.is_done:
+        if run.is_done:
             return False
-        before = self._moment.time_us
-        self._advance()
-        if self.ego_gone:
+        before = run.moment.time_us
+        run.advance()
+        if run.ego_gone:
             return False
+        self._look_after_ego()
         for sensor in tuple(self._sensors):
-            sensor.step(self.carla, cast, before, self._moment)
+            sensor.step(self.carla, run.cast, before, run.moment)
         return True
 
-    def _advance(self) -> None:
-        cast = self.cast
-        self._ticks += 1
-        time_us = self._time_us(self._ticks)
-        directed = {} if self._run is None else self._run.step(time_us)
-        cast.update(time_us)
-        cast.drive(time_us, self.step_s, directed)
-        frame = cast.world.tick()
-        snapshot = cast.world.get_snapshot()
-        cast.saw(time_us, snapshot)
-        if self._run is not None:
-            self._run.saw(time_us, int(frame))
-        self._moment = Moment(time_us, int(frame), float(snapshot.timestamp.elapsed_seconds))
+    def _look_after_ego(self) -> None:
         if self.moves_spectator:
-            cast.move_spectator()
-
-    def _time_us(self, ticks: int) -> int:
-        return self.start_us + round(ticks * self.step_s * 1e6)
+            self.cast.move_spectator()
 
     @property
     def is_done(self) -> bool:
         """Whether the next step would leave the recording, or the ego is gone."""
-        return self.ego_gone or self._time_us(self._ticks + 1) > self.end_us
-
-    @property
-    def ego_gone(self) -> bool:
-        """Whether somebody destroyed the ego; a Traffic Manager does so where a road ends."""
-        return EGO in self.cast.given_up
+        return self._running.is_done
 
     def pause(self) -> None:
         """Stop time until `resume`; the world can be looked at meanwhile."""
@@ -200,17 +165,17 @@ class ReplaySession:
     @property
     def time_us(self) -> int:
         """Recording time of the last tick."""
-        return self._moment.time_us
+        return self.start_us if self._run is None else self._run.moment.time_us
 
     @property
     def seconds(self) -> float:
         """Since the beginning of the replay."""
-        return (self._moment.time_us - self.start_us) / 1e6
+        return (self.time_us - self.start_us) / 1e6
 
     @property
     def frame(self) -> int:
         """Of the simulator's last tick."""
-        return self._moment.frame
+        return 0 if self._run is None else self._run.moment.frame
 
     # What is there
 
@@ -221,9 +186,7 @@ class ReplaySession:
         Raises:
             AvrecError: outside the ``with`` block.
         """
-        if self._cast is None:
-            raise AvrecError("The session is not running. Use it as 'with ReplaySession(client, scene) as session:'.")
-        return self._cast
+        return self._running.cast
 
     @property
     def world(self) -> Any:
@@ -272,7 +235,7 @@ class ReplaySession:
 
         What a sensor tells may arrive a moment after the tick.
         """
-        return () if self._run is None else self._run.collisions
+        return () if self._run is None or self._run.case_run is None else self._run.case_run.collisions
 
     def _player(self, track_id: str) -> Player:
         player = self.cast.players.get(track_id)
@@ -317,7 +280,7 @@ class ReplaySession:
         """
         sensor = camera_named(self.scene, camera, transform)
         look = {"width": width, "height": height, "rolling_shutter": rolling_shutter}
-        rig = camera_rig(self.scene, sensor, callback, offset or Offset(), framerate, self._moment.time_us, **look)
+        rig = camera_rig(self.scene, sensor, callback, offset or Offset(), framerate, self.time_us, **look)
         self._sensors.append(rig)
         return rig
 
@@ -340,7 +303,7 @@ class ReplaySession:
         Raises:
             AvrecError: no such lidar.
         """
-        rig = lidar_rig(model, callback, transform, framerate, self._moment.time_us)
+        rig = lidar_rig(model, callback, transform, framerate, self.time_us)
         self._sensors.append(rig)
         return rig
 

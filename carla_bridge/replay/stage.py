@@ -95,6 +95,7 @@ class Cast:
         self._traffic_manager: Any = None
         self.players: dict[str, Player] = {}
         self.given_up: set[str] = set()
+        self._destroyed: set[str] = set()
         self.absent: frozenset[str] = frozenset()
         self._library = self.world.get_blueprint_library()
 
@@ -235,6 +236,7 @@ class Cast:
                 "The actor %s was destroyed by somebody else. A Traffic Manager does so where a road ends.", player.key
             )
             self.given_up.add(player.key)
+            self._destroyed.add(player.key)
             if player.key != EGO:
                 self.players.pop(player.key)
 
@@ -269,7 +271,7 @@ class Cast:
         """Actors with Gaussians that are there at a time, with their true paths from ``first_us`` to now."""
         found = []
         for track in self.scene.tracks:
-            if track.id not in self.scene.actors:
+            if track.id not in self.scene.actors or track.id in self._destroyed:
                 continue
             player = self.players.get(track.id)
             if player is not None and player.path.free:
