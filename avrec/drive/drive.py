@@ -165,6 +165,12 @@ class RigBox:
                 "numbers each, in metres: the middle in the rig's frame, and length, width and height above 0."
             )
 
+    @property
+    def corners_m(self) -> tuple[Float64, Float64]:
+        """Its lower and its upper corner, rig frame, float64 [3] each."""
+        center, half = np.array(self.center_m, np.float64), np.array(self.size_m, np.float64) / 2
+        return center - half, center + half
+
     @staticmethod
     def between(low_m: Sequence[float], high_m: Sequence[float]) -> RigBox:
         """From its lower and its upper corner, [3] each.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive import Drive
+from avrec.drive import Drive, RigBox
 from avrec.mesh import DepthPicture, GroundMesh, Mesh, fuse, ground_mesh, join_ground, volume_mesh
 from avrec.progress import NO_PROGRESS, Progress
 from avrec.reconstruction.ground_points import (
@@ -48,6 +48,7 @@ _LIDAR_COVERAGE = 0.3
 _MISSED_M = 0.5
 _LANE_M = 4.0
 _WELL_MEASURED = 0.5
+_NO_CAR_M = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,7 @@ def surfaces_of(scene: Scene, drive: Drive, *, progress: Progress = NO_PROGRESS)
     cell_m = _cell_m(path)
     most_triangles = _budget(_GROUND_TRIANGLES, driven_m)
     ground = ground_mesh(points, path, cell_m=cell_m, reach_m=GROUND_REACH_M, most_triangles=most_triangles)
-    mesh = join_ground(surface, ground, path_world=path)
+    mesh = join_ground(surface, ground, path_world=path, **_driven_space(scene.rig_box))
     progress.finish(f"{len(mesh.faces)} triangles, {len(ground.mesh.faces)} of them ground")
     sources += [] if enough else ["rendered depth"]
     sizes = {"voxel_m": voxel_m, "ground_cell_m": cell_m}
@@ -158,7 +159,16 @@ def _budget(rate: tuple[int, int, int], driven_m: float) -> int:
 
 def _cell_m(path: Float64) -> float:
     """Side of the cells of a ground along a path."""
-    return max(_CELL_M, round(float(corridor_m2(path) / _MOST_CELLS) ** 0.5, 3))
+    return max(_CELL_M, round(float(np.sqrt(corridor_m2(path) / _MOST_CELLS)), 3))
+
+
+def _driven_space(box: RigBox | None) -> dict[str, float]:
+    """Half the width and the height of what the recording car drove through, where its size is known."""
+    if box is None:
+        return {}
+    low, high = box.corners_m
+    sides, height_m = float(min(-low[1], high[1])), float(high[2])
+    return {"half_width_m": sides, "height_m": height_m} if min(sides, height_m) > _NO_CAR_M else {}
 
 
 def _covers(points: Float64, path: Float64) -> bool:

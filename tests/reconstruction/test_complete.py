@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avrec.drive import Drive
+from avrec.drive import Drive, RigBox
 from avrec.errors import DataError
 from avrec.gaussians import Gaussians
 from avrec.geometry import Trajectory
@@ -196,6 +196,13 @@ def test_cells_of_the_ground_grow_with_a_long_way() -> None:
     assert short == 0.2
     assert longer == pytest.approx((24 * 5000 / 1e6) ** 0.5, rel=0.01)
     assert 24 * 20_000 / longest**2 < 1.01e6
+
+
+def test_the_driven_space_is_that_of_the_recording_car() -> None:
+    assert surfaces._driven_space(None) == {}
+    lorry = RigBox.between([-4.0, -1.25, 0.0], [7.0, 1.3, 3.5])
+    assert surfaces._driven_space(lorry) == {"half_width_m": 1.25, "height_m": 3.5}
+    assert surfaces._driven_space(RigBox.between([-4.0, 0.5, 0.0], [7.0, 1.3, 3.5])) == {}
 
 
 def test_ground_that_is_mostly_guessed_is_warned_of() -> None:

@@ -32,7 +32,7 @@ _CHUNK_M = 120.0
 _WIDEST_PX = 1100
 _GREY = 110.0
 # The recording car in its own rig frame, x and y from to: nothing of the road is seen there.
-_EGO_M = ((-1.5, 4.3), (-1.2, 1.2))
+_EGO_LOW_M, _EGO_HIGH_M = np.array([-1.5, -1.2]), np.array([4.3, 1.2])
 _BOX_MARGIN_M = 0.15
 
 
@@ -244,8 +244,10 @@ def _project(recording: Recording, frame: Frame, world: Float64) -> tuple[Float6
     # A pixel spans r^2 / (f h) metres of ground in the direction of view.
     detail = _focal(model) * np.maximum(eye[2] - world[..., 2], 0.0) / np.maximum(reach, 0.5) ** 2
     rig = (world - middle[:3, 3]) @ middle[:3, :3]
-    (back, front), (right, left) = _EGO_M
-    own = (rig[..., 0] > back) & (rig[..., 0] < front) & (rig[..., 1] > right) & (rig[..., 1] < left)
+    low, high = _EGO_LOW_M, _EGO_HIGH_M
+    if (box := recording.drive.rig_box) is not None:
+        low, high = np.minimum(low, box.corners_m[0][:2]), np.maximum(high, box.corners_m[1][:2])
+    own = ((rig[..., :2] > low) & (rig[..., :2] < high)).all(axis=-1)
     seen = inside & ~own & (detail > _LEAST_PX_PER_M) & (reach < _SEE_M)
     for track in recording.drive.tracks:
         if track.covers(frame.timestamp_us) and seen.any():

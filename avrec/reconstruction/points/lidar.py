@@ -156,8 +156,8 @@ def _ego_corners(box: RigBox | None) -> tuple[Float64, Float64]:
     """Lower and upper corner of where returns belong to the recording car itself, rig frame, [3] each."""
     if box is None:
         return _EGO_LOW, _EGO_HIGH
-    center, half = np.array(box.center_m), np.array(box.size_m) / 2 + _EGO_MARGIN_M
-    return np.minimum(_EGO_LOW, center - half), np.maximum(_EGO_HIGH, center + half)
+    low, high = box.corners_m
+    return np.minimum(_EGO_LOW, low - _EGO_MARGIN_M), np.maximum(_EGO_HIGH, high + _EGO_MARGIN_M)
 
 
 def _inside(track: Track, cloud: LidarCloud) -> tuple[Int64, Float64]:
