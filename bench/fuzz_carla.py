@@ -25,6 +25,7 @@ import msgpack
 
 import carla_bridge
 from bench.carla_soak import PATIENCE_S, sample_process
+from bench.hostile_calls import broken_call, some_call
 
 __all__ = ["Fuzzed", "fuzz", "main"]
 
@@ -33,40 +34,12 @@ PER_CONNECTION = 25
 BROKEN = 5
 MOST_MIB = 300.0
 
-NUMBERS = [0, 1, -1, 2, 7, 255, 2**31, 2**32 - 1, 2**63, 2**64 - 1, -(2**63), 0.0, -0.5, 1e9, 1e300, float("inf")]
-TEXTS = [
-    "",
-    "x",
-    "Town01",
-    "vehicle.tesla.model3",
-    "../../etc/passwd",
-    "\\udcff",
-    "\\x00",
-    "9" * 300,
-    "nan",
-    "a" * 5000,
-]
-OTHERS: list[Any] = [
-    None,
-    True,
-    False,
-    float("nan"),
-    b"",
-    b"\\x00\\xff" * 20,
-    [],
-    {},
-    [[]],
-    [[[[]]]],
-    [0] * 30,
-    {"a": [1]},
-]
-
 
 @dataclass(frozen=True)
 class Fuzzed:
     """What came of it: frames sent, answers by kind, longest wait in seconds, memory in MiB before, most, after.
 
-    ``alive``: whether the server still runs and its world can be loaded anew and ticked.
+    ``alive``: whether the server still runs, and its world can be ticked as it was left and when it is loaded anew.
     """
 
     frames: int
@@ -79,78 +52,6 @@ class Fuzzed:
         """Whether nothing died, hung or grew without bounds."""
         before, most, _ = self.memory_mib
         return self.alive and self.slowest_s < PATIENCE_S and most - before < MOST_MIB
-
-
-def _wild(generator: random.Random, depth: int = 0) -> Any:
-    """Any value."""
-    if depth < 4 and generator.random() < 0.35:
-        return [_wild(generator, depth + 1) for _ in range(generator.randrange(7))]
-    kinds: list[list[Any]] = [list(NUMBERS), list(NUMBERS), list(TEXTS), OTHERS]
-    return generator.choice(generator.choice(kinds))
-
-
-def _vector(generator: random.Random) -> list[Any]:
-    return [generator.choice([generator.uniform(-100, 100), *NUMBERS[:4], float("nan")]) for _ in range(3)]
-
-
-def _argument(generator: random.Random, name: str) -> Any:
-    """A value for a parameter, by its name mostly one that looks true."""
-    chance = generator.random()
-    if chance < 0.25:
-        return _wild(generator)
-    if name in ("actor_id", "parent", "stream", "junction", "port"):
-        return generator.randrange(1, 40)
-    if name in ("transform", "pose"):
-        return [_vector(generator), _vector(generator)]
-    if name == "description":
-        kinds = [
-            "vehicle.audi.tt",
-            "walker.pedestrian.0001",
-            "sensor.camera.rgb",
-            "sensor.other.imu",
-            "static.prop.box01",
-        ]
-        names = ["role_name", "fov", "image_size_x", "color", "sensor_tick", "noise_seed"]
-        return [1, generator.choice(kinds), [[generator.choice(names), 3, str(_wild(generator, 4))[:40]]]]
-    if name == "commands":
-        return [[generator.randrange(24), [generator.randrange(1, 40), *_arguments(generator)]] for _ in range(3)]
-    if chance < 0.5:
-        return _vector(generator)
-    return generator.choice(
-        [generator.random(), generator.random() < 0.5, generator.randrange(40), "x", _wild(generator)]
-    )
-
-
-def _arguments(generator: random.Random) -> list[Any]:
-    return [
-        _argument(generator, generator.choice(["transform", "location", "x"])) for _ in range(generator.randrange(4))
-    ]
-
-
-def _call(generator: random.Random, names: dict[str, list[str]]) -> bytes:
-    """A call of a function there is, mostly with as many arguments as it takes."""
-    name = generator.choice(list(names))
-    taken = names[name] if generator.random() < 0.9 else ["x"] * generator.randrange(7)
-    arguments = [_argument(generator, each) for each in taken]
-    number = generator.randrange(2**32)
-    return bytes(msgpack.packb([0, number, name, [[False], *arguments]], unicode_errors="surrogatepass"))
-
-
-def _broken(generator: random.Random, names: dict[str, list[str]]) -> bytes:
-    """Noise, or a call with some bytes changed, cut or repeated."""
-    data = bytearray(_call(generator, names))
-    kind = generator.randrange(4)
-    if kind == 0:
-        return generator.randbytes(generator.randrange(1, 300))
-    if kind == 1:
-        for _ in range(generator.randrange(1, 4)):
-            data[generator.randrange(len(data))] = generator.randrange(256)
-    elif kind == 2:
-        del data[generator.randrange(len(data)) :]
-    else:
-        start = generator.randrange(len(data))
-        data[start:start] = data[start:] * generator.randrange(1, 20)
-    return bytes(data)
 
 
 class _Witness:
@@ -169,18 +70,32 @@ class _Witness:
         self.slowest_s = max(self.slowest_s, time.monotonic() - start)
 
     def usable(self) -> bool:
-        """Whether the world can be loaded anew and ticked."""
-        frames = []
-        for name, *arguments in (
-            ("load_new_episode", "", True, 0),
-            ("set_episode_settings", [True, False, [True, 0.05], True, 0.01, 10, 0.0, False, 0.0, 0.0, True]),
-            ("tick_cue",),
-            ("tick_cue",),
-        ):
-            self._socket.sendall(msgpack.packb([0, 1, name, [[False], *arguments]]))
-            frames.append(msgpack.unpackb(self._socket.recv(2**16))[3])
+        """Whether the world can be ticked as it is now, and when it is loaded anew."""
+        settings = [True, False, [True, 0.05], True, 0.01, 10, 0.0, False, 0.0, 0.0, True]
+        steady = ("set_episode_settings", settings), ("tick_cue",), ("tick_cue",)
+        answers = [self._value(*call) for call in (*steady, ("load_new_episode", "", True, 0), *steady)]
         self._socket.close()
-        return bool(frames[0] == [[False]] and frames[3] == [[1, frames[2][0][1] + 1]])
+        as_it_was, anew = (answers[2] - answers[1], answers[6] - answers[5])
+        return as_it_was == anew == 1
+
+    def stream_port(self) -> int:
+        """Where streams are read: the next port, or any where that one was taken."""
+        token: bytes = self._answer("get_episode_info")[1][0]
+        return int(struct.unpack_from("<IH", token)[1])
+
+    def _value(self, name: str, *arguments: Any) -> int:
+        """A call's answer as a number, -1 for none."""
+        answer = self._answer(name, *arguments)
+        return -1 if answer is None else int(answer)
+
+    def _answer(self, name: str, *arguments: Any) -> Any:
+        self._socket.sendall(msgpack.packb([0, 1, name, [[False], *arguments]]))
+        unpacker = msgpack.Unpacker(raw=True)
+        while True:
+            unpacker.feed(self._socket.recv(2**16))
+            for answer in unpacker:
+                kind, *value = answer[3][0]
+                return value[0] if kind == 1 else None
 
 
 def fuzz(server: carla_bridge.Server, frames: int, seed: int = 0) -> Fuzzed:
@@ -192,16 +107,17 @@ def fuzz(server: carla_bridge.Server, frames: int, seed: int = 0) -> Fuzzed:
     answers: Counter[str] = Counter()
     before = most = sample_process(server.pid).memory_mib
     witness = _Witness(server)
+    streams = server.host, witness.stream_port()
     left: list[socket.socket] = []
     sent = 0
     while sent < frames and server.running:
         left.append(socket.create_connection((server.host, server.port), timeout=PATIENCE_S))
-        data = [_call(generator, names) for _ in range(min(PER_CONNECTION, frames - sent) - BROKEN)]
-        data += [_broken(generator, names) for _ in range(BROKEN)]  # last, for they end the connection
+        data = [some_call(generator, names) for _ in range(min(PER_CONNECTION, frames - sent) - BROKEN)]
+        data += [broken_call(generator, names) for _ in range(BROKEN)]  # last, for they end the connection
         sent += len(data)
         answers.update(_answers(left[-1], b"".join(data), generator))
         if sent % (10 * PER_CONNECTION) == 0:
-            left.append(_stream(server, generator))
+            left.append(_stream(streams, generator))
         while len(left) > LEFT_OPEN:
             _leave(left.pop(generator.randrange(len(left))), generator)
         witness.ask()
@@ -238,13 +154,13 @@ def _kind(result: Any) -> str:
     return "refused" if first is True or (first == 0 and first is not False) else "done"
 
 
-def _stream(server: carla_bridge.Server, generator: random.Random) -> socket.socket:
+def _stream(address: tuple[str, int], generator: random.Random) -> socket.socket:
     """Something on the streaming port."""
-    connection = socket.create_connection((server.host, server.port + 1), timeout=PATIENCE_S)
+    connection = socket.create_connection(address, timeout=PATIENCE_S)
     kind = generator.randrange(4)
     name = generator.choice([1, 2, 3, 50, 2**32 - 1])
     connection.sendall(
-        [struct.pack("<I", name), generator.randbytes(generator.randrange(1, 5000)), b"\\x01", struct.pack("<I", 1)][
+        [struct.pack("<I", name), generator.randbytes(generator.randrange(1, 5000)), b"\x01", struct.pack("<I", 1)][
             kind
         ]
     )
