@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import hypot
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,9 @@ Float64 = NDArray[np.float64]
 CaseSource = Scenario | Callable[[Scenario], Scenario]
 
 KEPT = 1000
-"""Ticks whose times are remembered for what sensors tell late."""
+"""Ticks that are remembered for what sensors tell late."""
+PLANNED = (Driver.RECORDING, Driver.CASE)
+"""Who takes an actor back so that it jumps."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,14 @@ def scenario_of(
     return made
 
 
+class _Sight(NamedTuple):
+    """Where an actor was seen at a tick, and who moved it there."""
+
+    time_us: int
+    pose: Float64
+    driver: Driver
+
+
 class CaseRun:
     """Steps the director with the ego that the client sees, and listens for collisions.
 
@@ -94,8 +104,7 @@ class CaseRun:
         ego = cast.players[EGO]
         self.shape = _shape(ego)
         self.director = Director(case, self.shape)
-        self._seen: dict[str, tuple[int, Float64]] = {}
-        self._speeds: dict[str, deque[tuple[int, Float64]]] = {}
+        self._seen: dict[str, deque[_Sight]] = {}
         self._found: dict[str, Collision] = {}
         self._felt: deque[tuple[int, int, str]] = deque()
         self._times: dict[int, int] = {}
@@ -110,10 +119,10 @@ class CaseRun:
         if ego.driver is Driver.RECORDING or EGO not in self._seen:
             pose, velocity = ego.recorded_pose(time_us), ego.planned_velocity(time_us)
         else:
-            seen_us, seen = self._seen[EGO]
-            velocity = self._speeds[EGO][-1][1]
-            pose = seen.copy()
-            pose[:3, 3] += velocity * (time_us - seen_us) / 1e6
+            seen = self._seen[EGO][-1]
+            velocity = self._velocity(EGO)
+            pose = seen.pose.copy()
+            pose[:3, 3] += velocity * (time_us - seen.time_us) / 1e6
         states = self.director.step(time_us, EgoState(pose, velocity))
         self.cast.absent = self.director.absent
         return states
@@ -123,18 +132,12 @@ class CaseRun:
         self._times[frame] = time_us
         self._times.pop(frame - KEPT, None)
         for key, player in self.cast.players.items():
-            before = self._seen.get(key)
-            if before is None or player.driver in (Driver.RECORDING, Driver.CASE):  # who is taken back jumps
-                velocity = player.planned_velocity(time_us)
-            else:
-                velocity = (player.pose[:3, 3] - before[1][:3, 3]) / ((time_us - before[0]) / 1e6)
-            self._speeds.setdefault(key, deque(maxlen=KEPT)).append((time_us, velocity))
-            self._seen[key] = (time_us, player.pose)
+            self._seen.setdefault(key, deque(maxlen=KEPT)).append(_Sight(time_us, player.pose, player.driver))
             self._names[player.actor.id] = key
         self._look(time_us)
 
     def _look(self, time_us: int) -> None:
-        ego = EgoState(self._seen[EGO][1], self._speeds[EGO][-1][1])
+        ego = EgoState(self._seen[EGO][-1].pose, np.zeros(3))
         box = ego.box(self.shape)
         for key, player in self.cast.players.items():
             if key == EGO or abs(player.pose[2, 3] - ego.world_from_rig[2, 3]) > 4.0:
@@ -158,21 +161,28 @@ class CaseRun:
                 by_sensor=known.by_sensor or by_sensor,
             )
             return
-        speed = float(np.linalg.norm(self._before(EGO, time_us) - self._before(key, time_us)))
+        speed = float(np.linalg.norm(self._velocity(EGO, time_us) - self._velocity(key, time_us)))
         self._found[key] = Collision(key, time_us, speed, by_boxes, by_sensor)
         log.info("The ego touched %s after %.2f s at %.1f m/s.", key, (time_us - self.case.start_us) / 1e6, speed)
 
-    def _before(self, key: str, time_us: int) -> Float64:
-        """Velocity [3] at the last tick before a time, when physics had not yet stopped anybody."""
-        known = self._speeds.get(key, ())
-        return next((velocity for time, velocity in reversed(known) if time < time_us), np.zeros(3))
+    def _velocity(self, key: str, before_us: int | None = None) -> Float64:
+        """Velocity [3] as it was last seen, or at the last tick before a time, when physics had stopped nobody yet."""
+        known = [sight for sight in self._seen.get(key, ()) if before_us is None or sight.time_us < before_us][-2:]
+        player = self.cast.players.get(key)
+        jumped = len(known) == 2 and known[1].driver in PLANNED and known[0].driver not in PLANNED
+        if len(known) < 2 or jumped:
+            return np.zeros(3) if player is None or not known else player.planned_velocity(known[-1].time_us)
+        early, late = known
+        return np.asarray((late.pose[:3, 3] - early.pose[:3, 3]) / ((late.time_us - early.time_us) / 1e6))
 
     @property
     def collisions(self) -> tuple[Collision, ...]:
         """Whom the ego touched so far, by time."""
         while self._felt:
             frame, actor, kind = self._felt.popleft()
-            self._note(self._names.get(actor, kind), self._times.get(frame, self._seen[EGO][0]), by_sensor=True)
+            self._note(
+                self._names.get(actor, kind), self._times.get(frame, self._seen[EGO][-1].time_us), by_sensor=True
+            )
         return tuple(sorted(self._found.values(), key=lambda found: (found.time_us, found.other)))
 
     def close(self) -> None:

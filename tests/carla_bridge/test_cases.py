@@ -13,7 +13,7 @@ import scenarios
 from avrec.errors import AvrecError
 from avrec.geometry import Trajectory
 from avrec.rendering import render
-from avrec.scenario import Appear, Director, EgoState, ElapsedTime, Scenario, rehearse, replay
+from avrec.scenario import Appear, Director, EgoState, ElapsedTime, Hold, Scenario, Situation, rehearse, replay
 from carla_bridge.replay import Collision, ReplaySession
 from carla_bridge.replay.player import Driver
 from tests.carla_bridge.drivers import Blind, Careful
@@ -24,25 +24,25 @@ carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install '
 SECONDS = 6.0
 
 
-def quiet_street(seconds: float) -> Scenario:
-    """The street without those who come from ahead and without the car before the ego."""
-    scene = street_scene(SECONDS)
-    for track in scene.tracks:
-        if track.label == "car" and track.moving:
-            scene = scene.without_actor(track.id)
-    return replay(scene, end_us=START_US + round(seconds * 1e6))
+def street(seconds: float, *moving: str) -> Scenario:
+    """The street with its parked cars; of those who move only some."""
+    case = replay(street_scene(SECONDS), end_us=START_US + round(seconds * 1e6))
+    for track in case.scene.tracks:
+        if track.moving and track.id not in moving:
+            case = case.without_actor(track.id)
+    return case
 
 
 def cut_in() -> Scenario:
-    return scenarios.cut_in(quiet_street(5.0), gap_m=6.0, at_s=0.5, overtaking=True)
+    return scenarios.cut_in(street(4.5), gap_m=5.0, at_s=0.2, brake_mps2=8.0, overtaking=True)
 
 
 def hard_brake() -> Scenario:
-    return scenarios.hard_brake(replay(street_scene(SECONDS), end_us=START_US + 4_000_000))
+    return scenarios.hard_brake(street(3.5, "car_18"), at_s=0.3)
 
 
 def dart_out() -> Scenario:
-    return scenarios.pedestrian_dart_out(quiet_street(4.5), place_m=20.0)
+    return scenarios.pedestrian_dart_out(street(4.0), place_m=18.0)
 
 
 CASES: dict[str, tuple[Callable[[], Scenario], str]] = {
@@ -55,7 +55,7 @@ CASES: dict[str, tuple[Callable[[], Scenario], str]] = {
 def drive(
     client: Any, case: Scenario, driver: type[Blind], after: Callable[[ReplaySession], None] = lambda _: None
 ) -> tuple[Collision, ...]:
-    with ReplaySession(client, case) as session:
+    with ReplaySession(client, case, step_s=0.1) as session:
         session.tick()
         agent = driver(session, carla)
         while session.tick():
@@ -83,8 +83,7 @@ def test_who_brakes_for_others_does_not(client: Any, name: str) -> None:
 
 
 def recorded_brake(seconds: float) -> Scenario:
-    base = street_scene(SECONDS)
-    return scenarios.hard_brake(replay(base, end_us=START_US + round(seconds * 1e6)), at_s=0.3)
+    return scenarios.hard_brake(street(seconds, "car_18", "pedestrian_05"), at_s=0.3)
 
 
 def test_a_recorded_ego_runs_into_it_and_the_others_keep_to_the_recording(client: Any) -> None:
@@ -125,14 +124,15 @@ def test_the_same_case_again_is_the_same_bit_for_bit(client: Any) -> None:
 
 
 def test_pictures_show_the_case(client: Any) -> None:
-    case = scenarios.pedestrian_dart_out(quiet_street(2.6))
+    case = scenarios.pedestrian_dart_out(street(2.6, "pedestrian_05"))
     actor, images, seen = "added_person_1", [], {}
     with ReplaySession(client, case) as session:
-        session.add_camera("front", images.append)
         seen[session.time_us] = session.actor_pose(actor)
-        while session.tick():
+        while not images and session.tick():
             seen[session.time_us] = session.actor_pose(actor)
-    image = images[28]  # the person is on the road, the ego not yet there
+            if session.seconds > 1.39:
+                session.add_camera("front", images.append)
+    (image,) = images  # the person is on the road, the ego not yet there
     truth = Trajectory(np.array(list(seen)), np.stack(list(seen.values())))
     wanted = render(case.scene.with_actor_path(actor, truth), "front", image.time_us).rgb_uint8
     assert (np.abs(image.rgb.astype(int) - wanted).max(-1) <= 2).mean() >= 0.999
@@ -143,13 +143,13 @@ def test_pictures_show_the_case(client: Any) -> None:
 
 
 def test_who_appears_is_away_until_then(client: Any) -> None:
-    case = quiet_street(1.0).when(ElapsedTime(0.5), Appear(), actor="pedestrian_01")
+    case = street(0.7, "pedestrian_01").when(ElapsedTime(0.3), Appear(), actor="pedestrian_01")
     with ReplaySession(client, case) as session:
         while session.tick():
             there = any(
                 actor.attributes.get("role_name") == "track pedestrian_01" for actor in session.world.get_actors()
             )
-            assert there == ("pedestrian_01" in session.track_ids) == (session.seconds >= 0.5)
+            assert there == ("pedestrian_01" in session.track_ids) == (session.seconds >= 0.3)
 
 
 def test_a_user_may_take_an_actor_of_a_case(client: Any) -> None:
@@ -174,8 +174,51 @@ def test_what_is_no_case_of_the_scene_is_refused(client: Any) -> None:
         ReplaySession(client, street_scene(SECONDS, seed=1), case=case)
     with pytest.raises(AvrecError, match="has its times already"):
         ReplaySession(client, case, start_us=START_US)
+    with pytest.raises(AvrecError, match="another scene"):
+        ReplaySession(client, "street.usdz", case=case)
+    with pytest.raises(AvrecError, match="is no case"):
+        ReplaySession(client, case.scene, case="hard_brake")  # type: ignore[arg-type]
+    with pytest.raises(AvrecError, match="returned int"):
+        ReplaySession(client, case.scene, case=lambda _: 3)  # type: ignore[arg-type, return-value]
     with pytest.raises(AvrecError, match="oncoming"):
         ReplaySession(client, street_scene(SECONDS), case=scenarios.cut_in)
     session = ReplaySession(client, street_scene(SECONDS), case=scenarios.hard_brake)
     assert session.case.name == "hard_brake"
     assert session.collisions == ()
+
+
+def test_who_is_taken_back_does_not_fly_there(client: Any) -> None:
+    """The ego stands for a second and then is where the recording has it at once: no trigger sees it race there."""
+    watched: list[tuple[float, float, float]] = []
+
+    class Watch:
+        def holds(self, now: Situation) -> bool:
+            watched.append((now.time_s, now.ego.x, float(np.hypot(now.ego.vx, now.ego.vy))))
+            return False
+
+    case = street(2.0, "car_18").when(Watch(), Hold(), actor="car_18")
+    with ReplaySession(client, case, step_s=0.1) as session:
+        car = session.take_over_ego()
+        while session.seconds < 1.3:
+            car.apply_control(carla.VehicleControl(brake=1.0))
+            session.tick()
+        stood_m = float(session.ego_pose()[0, 3])
+        session.release_ego()
+        while session.tick():
+            pass
+    assert max(speed for _, _, speed in watched) < 12.0
+    ahead_m = case.ego_shape.ahead_m
+    for seconds, x, _ in watched[-5:]:
+        recorded = case.scene.ego.at(START_US + round(seconds * 1e6))
+        assert x == pytest.approx(recorded[0, 3] + recorded[0, 0] * ahead_m, abs=0.3)
+        assert x > stood_m + 3.0
+
+
+def test_who_was_destroyed_is_gone_from_pictures_too(client: Any) -> None:
+    with ReplaySession(client, street(1.0, "car_18")) as session:
+        session.tick()
+        there = session.cast.tracks_during(session.time_us, session.time_us)
+        session.actor("car_18").destroy()
+        session.tick()
+        left = session.cast.tracks_during(session.time_us, session.time_us)
+    assert {track.id for track in there} - {track.id for track in left} == {"car_18"}
