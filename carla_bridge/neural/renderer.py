@@ -33,10 +33,14 @@ Uint8 = NDArray[np.uint8]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
+KEPT_CLOUDS = 2
+"""One for cameras on a car, one for those that see it; each has a copy of the scene's Gaussians."""
 MESH_ALONE_M = 12.0
 """Nearer than this the surface mesh needs no second opinion; on the synthetic street it is 1 to 4 cm off there."""
 SAME = 0.05
 """Depths of mesh and Gaussians that differ by less than this share are one surface; the mesh's is the better one."""
+OWN_BODY_M = 1.0
+"""A camera that is nearer to the box of what it is mounted on does not see it; cameras that follow a car are not."""
 BOX_COLOUR = np.array([0.45, 0.47, 0.5])
 _MOUNT_FROM_OPTICAL = transform_from(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.zeros(3))
 
@@ -56,8 +60,8 @@ class SceneRenderer:
     """Draws a scene with the world's actors in it; see `carla_bridge.sensors.rendering.SensorRenderer`.
 
     An actor that a replay spawned for a track looks like the track. Others look like a recorded actor of their kind,
-    and as grey boxes where the scene has none. A camera does not see what it is mounted on. A camera whose
-    ``role_name`` is the name of one of the scene's cameras takes that camera's colours, any other the first one's.
+    and as grey boxes where the scene has none. A camera sees what it is mounted on only from further off. A camera
+    whose ``role_name`` is the name of one of the scene's cameras takes that one's colours, any other the first one's.
 
     Args:
         scene: the scene whose map the world drives on.
@@ -70,11 +74,12 @@ class SceneRenderer:
         self._still = scene.world_gaussians()
         self._sky = None if scene.sky is None else np.ascontiguousarray(scene.sky)
         self._kernel = NativeRasterizer()
-        self._joined: tuple[tuple[str, ...], Gaussians, Int32] | None = None
+        self._joined: dict[tuple[str, ...], tuple[Gaussians, Int32]] = {}
 
     def camera(self, view: WorldView, request: CameraRequest) -> Uint8 | Float32:
         """See `SensorRenderer`."""
-        drawn, boxes = self._actors(view.world, request.actor)
+        ignored = _looked_through(view.world, request)
+        drawn, boxes = self._actors(view.world, ignored)
         shot = self._view(request, view.world, drawn)
         cloud, body = self._cloud(drawn)
         if request.kind == "rgb" and not boxes:
@@ -97,7 +102,6 @@ class SceneRenderer:
         points = shot.origin[0] + hits.rays * np.where(np.isfinite(hits.distance), hits.distance, FAR_M)[..., None]
         if request.kind == "normals":
             return encode_normals(hits.normal)
-        ignored = {request.actor, *_carriers(view.world, request.actor)}
         owner = self.labels.owners(view.world, points, hits.owner, np.isfinite(hits.distance), ignored)
         if request.kind == "optical_flow":
             return encode_flow(request, view.world, points, owner)
@@ -142,9 +146,8 @@ class SceneRenderer:
     def _depth_of_the_still_world(self, shot: View) -> Raster:
         return rasterize(self._still, shot, background=np.zeros(3, np.float32), settings=SCENE_SETTINGS, normals=True)
 
-    def _actors(self, world: World, camera: int) -> tuple[list[tuple[Actor, str, Gaussians]], list[Actor]]:
+    def _actors(self, world: World, ignored: set[int]) -> tuple[list[tuple[Actor, str, Gaussians]], list[Actor]]:
         """Actors that are drawn with Gaussians, and those that are drawn as boxes."""
-        ignored = {camera, *_carriers(world, camera)}
         drawn, boxes = [], []
         for actor in solid_actors(world):
             pose = world.pose(actor)
@@ -160,11 +163,13 @@ class SceneRenderer:
     def _cloud(self, drawn: list[tuple[Actor, str, Gaussians]]) -> tuple[Gaussians, Int32]:
         """All Gaussians, and the body of each; kept, for picture after picture shows the same actors."""
         names = tuple(name for _, name, _ in drawn)
-        if self._joined is None or self._joined[0] != names:
+        if names not in self._joined:
             clouds = [self._still, *(cloud for _, _, cloud in drawn)]
             body = np.repeat(np.arange(len(clouds), dtype=np.int32), [len(cloud) for cloud in clouds])
-            self._joined = names, Gaussians.concatenate(clouds) if drawn else self._still, body
-        return self._joined[1:]
+            for oldest in list(self._joined)[: 1 - KEPT_CLOUDS]:
+                del self._joined[oldest]
+            self._joined[names] = Gaussians.concatenate(clouds) if drawn else self._still, body
+        return self._joined[names]
 
     def _view(self, request: CameraRequest, world: World, drawn: list[tuple[Actor, str, Gaussians]]) -> View:
         world_from_camera = pose_matrix(request.pose) @ _MOUNT_FROM_OPTICAL
@@ -212,13 +217,16 @@ def _hits(view: WorldView, shot: View, raster: Raster, boxes: list[Actor], *, me
     return _Hits(distance, owner, normal, rays, local[..., 2])
 
 
-def _carriers(world: World, actor_id: int) -> list[int]:
-    """What an actor is mounted on, and what that is mounted on."""
-    found = []
-    actor = world.actors.get(actor_id)
+def _looked_through(world: World, request: CameraRequest) -> set[int]:
+    """The camera, and what it is mounted on where that is so near that Gaussians would only be a blur before it."""
+    found = {request.actor}
+    actor = world.actors.get(request.actor)
     while actor is not None and actor.parent in world.actors:
-        found.append(actor.parent)
         actor = world.actors[actor.parent]
+        local = (np.array(request.pose.position) - world.pose(actor).position) @ np.array(rows(world.pose(actor)))
+        outside = np.maximum(np.abs(local - actor.spec.box_center) - actor.spec.half, 0.0)
+        if float(outside @ outside) < OWN_BODY_M**2:
+            found.add(actor.id)
     return found
 
 

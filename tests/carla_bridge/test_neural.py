@@ -92,6 +92,21 @@ def test_what_the_scene_has_nothing_like_is_a_box(scene: Scene, world: World) ->
     assert instance[20, 24, 1] == world.next_id - 1
 
 
+def test_a_camera_sees_what_it_is_mounted_on_from_further_off(scene: Scene, world: World) -> None:
+    box = put(world, "static.prop.container", Pose(9.0, 0.0, 0.0))
+    reach = box.spec.half[0]
+    drawn = SceneRenderer(scene)
+    for away, seen in ((-reach - 0.8, False), (-reach - 1.2, True)):
+        camera = world.spawn(spec_of(catalogue()["sensor.camera.rgb"], {}), Pose(away, 0.0, 1.5), box.id)
+        asked = request("instance_segmentation", actor=camera.id, pose=world.pose(camera))
+        assert (drawn.camera(view(world), asked)[20, 24, 1] == box.id) == seen
+    put(world, "vehicle.micro.microlino", Pose(9.0, 0.0, 1.0), "track 7")
+    for _ in range(2):  # both clouds are kept
+        for looker in (0, world.next_id - 1):
+            drawn.camera(view(world), request("rgb", actor=looker, pose=Pose(8.9, 0.0, 1.0)))
+    assert len(drawn._joined) == 2
+
+
 def test_depth_and_sky(scene: Scene, world: World) -> None:
     drawn = SceneRenderer(scene)
     depth = drawn.camera(view(world), request("depth")).astype(int)

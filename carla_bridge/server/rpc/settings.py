@@ -37,6 +37,10 @@ def get_weather_parameters(host: Host) -> list[float]:
 def set_weather_parameters(host: Host, value: Any) -> None:
     """Weather for the pictures, kept as it was sent."""
     wanted = numbers_in(value, WEATHER_FIELDS)
+    if host.road_map.scene is not None:
+        host.warn_once(
+            "weather", "A scene looks as it was recorded: weather and the sun have no effect on its pictures."
+        )
     host.weather = wanted
     host.rack.weather = wanted
 
