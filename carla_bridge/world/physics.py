@@ -99,12 +99,18 @@ class VehicleControl:
 def default_physics(half: Vector, mass_kg: float, wheels: int, max_steer_deg: float = 70.0) -> VehiclePhysics:
     """A plausible data sheet for a vehicle of a given size.
 
-    Engine torque and brakes grow with the mass, so that all vehicles reach about 3 to 5 m/s² and brake at the tyres'
-    limit. Wheels stand at 0.6 of the length and 0.8 of the width.
+    Engine torque and brakes grow with the mass, so that cars reach about 3 to 5 m/s² and all brake at the tyres' limit.
+    Lorries have engines of some 350 kW whatever they weigh; what is lighter than a car has an engine as light, and
+    bicycles are geared for 40 km/h. Wheels stand at 0.6 of the length and 0.8 of the width.
     """
     axle, track = half[0] * 0.6, half[1] * 0.8
     radius = min(max(half[2] * 0.45, 0.25), 0.5)
-    torque = mass_kg * 0.2 * radius / 0.35
+    pedals = wheels == 2 and mass_kg < 120.0
+    final = 24.0 if pedals else 4.0
+    light = min(mass_kg / 1500.0, 1.0)
+    engine = light * (4.0 / final) ** 2
+    strength = 0.4 if pedals else min(3000.0 / mass_kg, 1.0) ** 1.2
+    torque = mass_kg * 0.2 * strength * radius / 0.35 * 4.0 / final
     brake = mass_kg * 11.0 * radius / wheels
     places = [(axle, track), (axle, -track), (-axle, track), (-axle, -track)]
     if wheels == 2:
@@ -112,14 +118,14 @@ def default_physics(half: Vector, mass_kg: float, wheels: int, max_steer_deg: fl
     return VehiclePhysics(
         torque_curve=((0.0, torque * 0.8), (1500.0, torque), (4000.0, torque), (6000.0, torque * 0.75)),
         max_rpm=6000.0,
-        moi=0.2,
-        damping_full_throttle=0.15,
-        damping_clutch_engaged=2.0 * mass_kg / 8000.0,
-        damping_clutch_disengaged=0.35,
+        moi=0.2 * engine,
+        damping_full_throttle=0.15 * engine,
+        damping_clutch_engaged=2.0 * mass_kg / 8000.0 * (4.0 / final) ** 2,
+        damping_clutch_disengaged=0.35 * engine,
         autobox=True,
         gear_switch_s=0.2,
         clutch_strength=10.0,
-        final_ratio=4.0,
+        final_ratio=final,
         gears=(Gear(3.6), Gear(2.2), Gear(1.5), Gear(1.1), Gear(0.85), Gear(0.7)),
         mass_kg=mass_kg,
         drag_coefficient=0.3,
@@ -129,6 +135,7 @@ def default_physics(half: Vector, mass_kg: float, wheels: int, max_steer_deg: fl
             Wheel(
                 position=(x, y, radius),
                 radius_m=radius,
+                damping_rate=0.25 * light,
                 max_steer_deg=max_steer_deg if x > 0 else 0.0,
                 max_brake_nm=brake,
                 max_handbrake_nm=0.0 if x > 0 else brake * 2,

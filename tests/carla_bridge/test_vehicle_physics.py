@@ -53,6 +53,25 @@ def run(world: World, car: Actor, seconds: float, **control: object) -> float:
     return world.velocity(car)[0]
 
 
+def test_all_vehicles_keep_up_in_town_and_lorries_are_no_racing_cars(loop: RoadMap) -> None:
+    world = World(loop)
+    names = [name for name in catalogue() if name.startswith("vehicle.")]
+    all_ = {
+        name: world.spawn(spec_of(catalogue()[name], {}), Pose(500.0, -1000.0 - 30.0 * n, 0.0))
+        for n, name in enumerate(names)
+    }
+    for each in all_.values():
+        world.control(each, VehicleControl(throttle=1.0))
+    for _ in range(round(12.0 / STEP_S)):
+        world.step(STEP_S)
+    kmh = {name: world.velocity(each)[0] * 3.6 for name, each in all_.items()}
+    bicycles = {name for name in names if catalogue()[name].defaults["base_type"] == "bicycle"}
+    assert bicycles
+    for name, speed in kmh.items():
+        assert (25.0 < speed < 60.0) if name in bicycles else speed > 45.0, (name, speed)
+    assert kmh["vehicle.carlamotors.european_hgv"] < kmh["vehicle.carlamotors.carlacola"] < 110.0
+
+
 def test_a_heavier_car_is_slower(loop: RoadMap) -> None:
     light = run(*a_car(loop), 3.0, throttle=1.0)
     heavy = run(*a_car(loop, mass_kg=sheet(a_car(loop)[1]).mass_kg * 2), 3.0, throttle=1.0)
