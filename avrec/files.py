@@ -140,11 +140,7 @@ def fresh_folder(out: Path, *, overwrite: bool, marker: str) -> Iterator[Path]:
     Raises:
         OutputError: ``out`` holds something already, or the disk refuses.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not overwrite:
-            raise OutputError(f"{out} exists already. Choose another name or ask for it to be overwritten.")
-        if not (out / marker).is_file():
-            raise OutputError(f"{out} was not written by avrec (it has no {marker}). Choose another name.")
+    refuse_full_folder(out, overwrite=overwrite, marker=marker)
     out = out.absolute()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -162,6 +158,21 @@ def fresh_folder(out: Path, *, overwrite: bool, marker: str) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"Cannot write {out}: {error}. Check the free space and the permissions.") from error
+
+
+def refuse_full_folder(out: Path, *, overwrite: bool, marker: str) -> None:
+    """Raise what `fresh_folder` would, for callers that have long work to do first.
+
+    Raises:
+        OutputError: ``out`` holds something already that is not to be, or must not be, replaced.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not overwrite:
+            raise OutputError(
+                f"{out} exists already. Choose another name or ask for it to be overwritten (--overwrite)."
+            )
+        if not (out / marker).is_file():
+            raise OutputError(f"{out} was not written by avrec (it has no {marker}). Choose another name.")
 
 
 def _refuse_existing(target: Path, overwrite: bool) -> None:

@@ -20,6 +20,7 @@ from avrec.cli.arguments import (
 )
 from avrec.cli.console import print_json, reporting, say
 from avrec.errors import AvrecError, require
+from avrec.files import refuse_full_folder
 
 __all__ = ["replay", "serve"]
 
@@ -43,11 +44,12 @@ def serve(
     """
     from carla_bridge.server.host import Host
     from carla_bridge.server.profiles import profile_of
-    from carla_bridge.server.server import run_server
+    from carla_bridge.server.server import check_address, run_server
     from carla_bridge.world import read_road_map
 
     with reporting():
         profile = profile_of(version)
+        check_address(host, port)  # a large scene takes a while to open
         world = Host(read_road_map(source), profile, seed=seed)
 
         def ready(found: int) -> None:
@@ -101,7 +103,7 @@ def replay(
     from avrec.scenario import replay as recorded
     from avrec.scene import Scene
     from carla_bridge.replay import ReplaySession
-    from carla_bridge.replay.save import Take, play
+    from carla_bridge.replay.save import MARKER, Take, play
     from scenarios import CATALOGUE
     from scenarios.by_name import case_named
 
@@ -119,15 +121,18 @@ def replay(
     )
     with reporting() as progress, ExitStack() as stack:
         make = None if case is None else case_named(case, CATALOGUE)
+        if save is not None:
+            refuse_full_folder(save, overwrite=overwrite, marker=MARKER)
+        client = None if host is None else carla_bridge.connect(host, port)
         opened = recorded(Scene.open(scene))
         for track in parse_names(without, "--without") or []:
             opened = opened.without_actor(track)
         played = opened if make is None else make(opened)
-        if host is None:
+        if client is None:
             version = carla.Client("127.0.0.1", 1).get_client_version()
             server = stack.enter_context(carla_bridge.serve(os.fspath(scene), port=0, version=version))
-            host, port = server.host, server.port
-        session = ReplaySession(carla_bridge.connect(host, port), played, step_s=step)
+            client = carla_bridge.connect(server.host, server.port)
+        session = ReplaySession(client, played, step_s=step)
         counts = play(stack.enter_context(session), take, save, overwrite=overwrite, progress=progress)
         seconds, hits = session.seconds, session.collisions
         notes = session.case.notes

@@ -19,9 +19,10 @@ from carla_bridge.replay.measurements import Image, LidarMeasurement
 from carla_bridge.replay.player import matrix_of
 from carla_bridge.replay.session import ReplaySession
 
-__all__ = ["Take", "play"]
+__all__ = ["MARKER", "Take", "play"]
 
 MARKER = "replay.json"
+"""By this file a folder is known to be a replay's."""
 
 
 @dataclass(frozen=True)

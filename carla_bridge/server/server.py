@@ -13,7 +13,7 @@ from avrec.errors import AvrecError
 from carla_bridge.server.host import Host
 from carla_bridge.server.wire.rpc_protocol import RpcProtocol
 
-__all__ = ["run_server"]
+__all__ = ["check_address", "run_server"]
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,15 @@ def run_server(
     _allow_many_connections()
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(host, address, port, ready, stop, parent))
+
+
+def check_address(address: str, port: int) -> None:
+    """Try whether a server could listen there, before long work.
+
+    Raises:
+        AvrecError: the port is taken, or the address is not one of this machine.
+    """
+    _listen(address, port).close()
 
 
 async def _serve(
@@ -127,7 +136,8 @@ def _listen(address: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         raise AvrecError(
-            f"Port {port} on {address} cannot be used ({error}). Choose another port, or stop what uses it."
+            f"Port {port} on {address} cannot be used ({error}). Choose another port, or stop what uses it; the "
+            "address must be one of this machine."
         ) from error
     return listening
 

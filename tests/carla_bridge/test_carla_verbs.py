@@ -52,11 +52,25 @@ def test_replay_saves_what_render_gives(
     assert "exists already" in capsys.readouterr().err
 
 
+def another_version() -> str:
+    """One that the installed client is not of."""
+    import carla
+
+    return "0.9.15" if carla.Client("127.0.0.1", 1).get_client_version() == "0.9.16" else "0.9.16"
+
+
 def test_mistakes_are_told(scene_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["carla", "replay", str(scene_file), "--save", "nowhere"]) == 2
     assert "--camera" in capsys.readouterr().err
     assert main(["carla", "replay", str(scene_file), "--host", "127.0.0.1", "--port", "9"]) == 2
     assert "No CARLA server answers at 127.0.0.1:9" in capsys.readouterr().err
+    assert main(["carla", "replay", str(scene_file), "--host", "nowhere.invalid"]) == 2
+    assert "nowhere.invalid:2000 is no address" in capsys.readouterr().err
+    with carla_bridge.serve(loop_map(), port=0, version=another_version()) as server:
+        assert main(["carla", "replay", str(scene_file), "--host", server.host, "--port", str(server.port)]) == 2
+        assert f"is CARLA {another_version()}, and the client here is" in capsys.readouterr().err
+        assert main(["carla", "serve", "none.usdz", "--port", str(server.port)]) == 2
+        assert "cannot be used" in capsys.readouterr().err
     assert main(["carla", "replay", "none.usdz"]) == 2
     assert main(["carla", "serve", "none.usdz"]) == 2
 
