@@ -31,6 +31,7 @@ _LEAST_PX_PER_M = 1.5
 _CHUNK_M = 120.0
 _WIDEST_PX = 1100
 _GREY = 110.0
+_OUTSIDE_PX = 1e5
 # The recording car in its own rig frame, x and y from to: nothing of the road is seen there.
 _EGO_LOW_M, _EGO_HIGH_M = np.array([-1.5, -1.2]), np.array([4.3, 1.2])
 _BOX_MARGIN_M = 0.15
@@ -252,7 +253,8 @@ def _project(recording: Recording, frame: Frame, world: Float64) -> tuple[Float6
     for track in recording.drive.tracks:
         if track.covers(frame.timestamp_us) and seen.any():
             seen &= ~_behind(track, frame.timestamp_us + int(0.5 * (first + last)), eye, world)
-    return np.where(np.isfinite(pixels), pixels, -1e4), np.where(seen, detail, 0.0)
+    within = np.clip(np.where(np.isfinite(pixels), pixels, -_OUTSIDE_PX), -_OUTSIDE_PX, _OUTSIDE_PX)
+    return within, np.where(seen, detail, 0.0)
 
 
 def _focal(model: Camera) -> float:
