@@ -20,7 +20,6 @@ from avrec.cli.arguments import (
 )
 from avrec.cli.console import print_json, reporting, say
 from avrec.errors import AvrecError, require
-from avrec.files import refuse_full_folder
 
 __all__ = ["replay", "serve"]
 
@@ -100,6 +99,7 @@ def replay(
         json: print what happened as JSON.
     """
     import carla_bridge
+    from avrec.files import refuse_full_folder
     from avrec.scenario import replay as recorded
     from avrec.scene import Scene
     from carla_bridge.replay import ReplaySession
