@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from avrec.mesh.rays import Kind, Surface
+from avrec.mesh.painted import Kind, Surface
 from carla_bridge.looks.solids import Colour, box, drum, panel, skin
 from carla_bridge.world.pose import Vector
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive.lane_graph import DRIVABLE, Lane
-from avrec.mesh.rays import Kind
+from avrec.mesh.painted import Kind
 from carla_bridge.world.labels import Label
 
 __all__ = ["OFF_ROAD", "Look", "lane_labels", "lane_look"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive.lane_graph import LaneGraph, Signal
-from avrec.mesh.rays import Kind, Surface
+from avrec.mesh.painted import Kind, Surface
 from carla_bridge.looks.solids import Colour, box, drum, panel
 from carla_bridge.world.furniture import POLE_HALF_M, panel_of
 from carla_bridge.world.ground import Ground

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from avrec.mesh.rays import Kind, Surface
+from avrec.mesh.painted import Kind, Surface
 from carla_bridge.looks.solids import Colour, box, drum
 from carla_bridge.world.labels import Label
 from carla_bridge.world.pose import Vector

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.mesh.mesh import Mesh
-from avrec.mesh.rays import Kind, Surface
+from avrec.mesh.painted import Kind, Surface
 from carla_bridge.looks.classes import ASPHALT, OFF_ROAD, lane_labels, lane_look
-from carla_bridge.looks.roads import lane_surfaces, paint_surfaces
+from carla_bridge.looks.paint import paint_surfaces
+from carla_bridge.looks.roads import lane_surfaces
 from carla_bridge.looks.terrain import terrain
 from carla_bridge.world.cells import keys_at, points_on_faces
 from carla_bridge.world.furniture import parked_tracks

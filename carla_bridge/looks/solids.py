@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.mesh.rays import Kind, Surface
+from avrec.mesh.painted import Kind, Surface
 
 __all__ = ["Colour", "box", "drum", "panel", "skin"]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, minimum_filter
 from scipy.spatial import cKDTree
 
-from avrec.mesh.rays import Kind, Surface
+from avrec.mesh.painted import Kind, Surface
 from carla_bridge.looks.classes import GRASS
 from carla_bridge.world.ground import CELL_M, Ground
 from carla_bridge.world.labels import Label

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from avrec.mesh.rays import Kind, Surface
+from avrec.mesh.painted import Kind, Surface
 from carla_bridge.looks.body_parts import LAMP_COLOURS, OFF, PAINT, RIM, TRIM, TYRE, Lamp, plate
 from carla_bridge.looks.solids import Colour, box, drum, panel, skin
 from carla_bridge.world.labels import Label

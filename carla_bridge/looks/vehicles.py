@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from avrec.mesh.rays import Kind, Surface
+from avrec.mesh.painted import Kind, Surface
 from carla_bridge.looks.body_parts import (
     GLASS,
     PAINT,

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.geometry import matrix_from_rpy
-from avrec.mesh.rays import Hits, RayStage, Surface
+from avrec.mesh.painted import Surface
+from avrec.mesh.rays import Hits, RayStage
 from carla_bridge.looks.body_parts import Lamp
 from carla_bridge.looks.furniture import fixtures_of
 from carla_bridge.looks.people import person_shape, prop_shape

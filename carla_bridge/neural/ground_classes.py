@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from carla_bridge.looks.roads import lane_surfaces, paint_surfaces
+from carla_bridge.looks.paint import paint_surfaces
+from carla_bridge.looks.roads import lane_surfaces
 from carla_bridge.world.cells import keys_at
 from carla_bridge.world.labels import Label
 
 if TYPE_CHECKING:
-    from avrec.mesh.rays import Surface
+    from avrec.mesh.painted import Surface
     from carla_bridge.world.road_map import RoadMap
 
 __all__ = ["GroundClasses"]

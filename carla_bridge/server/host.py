@@ -14,6 +14,7 @@ from carla_bridge.sensors.sight import sight_of
 from carla_bridge.server.blueprints import catalogue, spec_of
 from carla_bridge.server.blueprints.blueprint import Blueprint
 from carla_bridge.server.blueprints.others import SPECTATOR, TRAFFIC_LIGHT
+from carla_bridge.server.description import STANDING, describe
 from carla_bridge.server.profiles import Profile
 from carla_bridge.server.recording import Recorder, Replayer
 from carla_bridge.server.rpc import METHODS
@@ -22,7 +23,6 @@ from carla_bridge.server.snapshot import MAP_CHANGED, SnapshotWriter
 from carla_bridge.server.streaming.streams import Streams
 from carla_bridge.server.streaming.tokens import token
 from carla_bridge.server.wire.settings import EpisodeSettings
-from carla_bridge.server.wire.values import box_out
 from carla_bridge.world import RoadMap, World
 from carla_bridge.world.ackermann import AckermannGains
 from carla_bridge.world.actor import Actor, ActorSpec, Kind
@@ -42,16 +42,6 @@ WORLD_STREAM = 1
 FREE_STEP_S = 0.05
 """Step of a world that runs by itself and has none set."""
 NEUTRAL_WEATHER = [-1.0] * 10 + [1.0, 0.03, 0.0331, 0.0]
-
-_STANDING = [
-    NOBODY,
-    0,
-    [0, "static.building", []],
-    box_out((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
-    bytes((Label.BUILDING,)),
-    b"",
-]
-"""What a collision with the scene itself is told to be with."""
 
 
 @dataclass
@@ -132,7 +122,7 @@ class Host:
         self.world.sight = sight_of(self.world)
         self.rack = SensorRack(self.world, self.streams, self.profile, self.seed, self.renderer or _look(road_map))
         self.writer = SnapshotWriter(self.profile.sensor_types["world"])
-        self.descriptions: dict[int, list[Any]] = {NOBODY: _STANDING}
+        self.descriptions: dict[int, list[Any]] = {NOBODY: STANDING}
         self.rack.descriptions, self.rack.weather = self.descriptions, self.weather
         self.physics: dict[int, VehiclePhysics] = {}
         self.gains: dict[int, AckermannGains] = {}
@@ -209,7 +199,13 @@ class Host:
             except ValueError:
                 self.world.destroy(actor.id)
                 raise
-        self.descriptions[actor.id] = self._describe(actor, blueprint, stream)
+        self.descriptions[actor.id] = describe(
+            actor,
+            self.numbers.get(spec.type_id, 0),
+            {each.name: each.kind for each in blueprint.attributes},
+            self.profile.first_attribute_type,
+            token(stream, self.streams.port) if stream else b"",
+        )
         if spec.attributes.get("sticky_control", "true").lower() in ("false", "0"):
             self._unsticky.append(actor)
         return actor
@@ -232,23 +228,6 @@ class Host:
         if found is None:
             raise ValueError(f"Actor {actor.id} ({actor.spec.type_id}) has no physics")
         return found
-
-    def _describe(self, actor: Actor, blueprint: Blueprint, stream: int) -> list[Any]:
-        kinds = {each.name: int(each.kind) + self.profile.first_attribute_type for each in blueprint.attributes}
-        text = 3 + self.profile.first_attribute_type
-        spec = actor.spec
-        return [
-            actor.id,
-            actor.parent,
-            [
-                self.numbers.get(spec.type_id, 0),
-                spec.type_id,
-                [[name, kinds.get(name, text), value] for name, value in spec.attributes.items()],
-            ],
-            box_out(spec.box_center, spec.half, actor.id),
-            bytes(spec.labels),
-            token(stream, self.streams.port) if stream else b"",
-        ]
 
 
 def _look(road_map: RoadMap) -> SensorRenderer | None:

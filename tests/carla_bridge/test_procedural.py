@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from carla_bridge.looks.paint import DASH_M, GAP_M
 from carla_bridge.looks.people import person_shape, prop_shape
-from carla_bridge.looks.roads import DASH_M, GAP_M
 from carla_bridge.looks.vehicles import vehicle_shape
 from carla_bridge.looks.weather import sky_numbers
 from carla_bridge.sensors.caster import cast

@@ -1,6 +1,6 @@
 // Python's view of the ray caster. Shapes and types are checked by avrec/mesh/rays.py, which is its only caller.
 #include <cstring>
-#include <shared_mutex>
+#include <mutex>
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -54,13 +54,13 @@ class Caster {
         if (count) std::memcpy(shape->materials.data(), materials.data(), sizeof(Material) * count);
         shape->kinds.assign(kinds.data(), kinds.data() + count);
         shape->labels.assign(labels.data(), labels.data() + count);
-        std::unique_lock<std::shared_mutex> alone(looking_);
+        std::lock_guard<std::mutex> alone(busy_);
         stage_.shapes.push_back(std::move(shape));
         return (int)stage_.shapes.size() - 1;
     }
 
     void place(const In<int32_t> &shapes, const In<double> &poses, const In<float> &paint, const In<uint32_t> &lamps) {
-        std::unique_lock<std::shared_mutex> alone(looking_);
+        std::lock_guard<std::mutex> alone(busy_);
         stage_.bodies.resize(shapes.shape(0));
         for (size_t i = 0; i < stage_.bodies.size(); ++i) {
             Body &b = stage_.bodies[i];
@@ -75,7 +75,7 @@ class Caster {
     void trace(const In<double> &start, const In<float> &ways, int width, float reach, Out<float> &distance, Out<int32_t> &body,
                Out<uint8_t> &label, Out<float> &normal) {
         nb::gil_scoped_release release;
-        std::shared_lock<std::shared_mutex> still(looking_);
+        std::lock_guard<std::mutex> alone(busy_);
         const double *base = start.data();
         const auto balls = stage_.balls(base, reach);
         const int count = (int)ways.shape(0);
@@ -117,7 +117,7 @@ class Caster {
     // A picture in BGRA; pixels at edges are the mean of four rays.
     void picture(const In<double> &start, const In<float> &rays, const std::vector<float> &sky, const In<float> &lamps, Out<uint8_t> &out) {
         nb::gil_scoped_release release;
-        std::shared_lock<std::shared_mutex> still(looking_);
+        std::lock_guard<std::mutex> alone(busy_);
         Sky s;
         std::memcpy(&s, sky.data(), sizeof s);
         std::vector<Light> lights(lamps.shape(0));
@@ -263,7 +263,7 @@ class Caster {
 
     Stage stage_;
     int faces_ = 0;
-    std::shared_mutex looking_;  // rays fly without Python's lock, so another thread may want to place bodies meanwhile
+    std::mutex busy_;  // rays fly without Python's lock, so another thread may want to place bodies meanwhile
 };
 
 int level() {
