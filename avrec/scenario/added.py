@@ -54,7 +54,7 @@ def with_car(case: Scenario, line: Guide, along_m: float, speed_mps: float) -> t
     times = np.arange(case.start_us, case.end_us + KNOT_US, KNOT_US)
     ways = along_m + float(size[0]) / 2 + speed_mps * (times - case.start_us) / 1e6
     points, headings = line.at(ways)
-    track = Track(new_id(case, "added_car"), "car", size, _on_ground(case, times, points, headings, float(size[2])))
+    track = Track(new_id(case, "added_car"), "car", size, _on_ground(case, times, points, headings, size))
     return _fitted(case, track).with_actor(track, look, note), track.id
 
 
@@ -68,21 +68,24 @@ def with_person(case: Scenario, xy: Float64, yaw: float) -> tuple[Scenario, str]
         case.wardrobe or case.scene, person=True, facing_rad=0.0, size_m=np.array(PERSON_SIZE_M)
     )
     times = np.array([case.start_us, case.end_us])
-    path = _on_ground(case, times, np.stack([xy, xy]), np.array([yaw, yaw]), float(size[2]))
+    path = _on_ground(case, times, np.stack([xy, xy]), np.array([yaw, yaw]), size, leans=False)
     track = Track(new_id(case, "added_person"), "pedestrian", size, path)
     return _fitted(case, track).with_actor(track, look, note), track.id
 
 
-def _on_ground(case: Scenario, times: NDArray[np.int64], xy: Float64, yaw: Float64, height_m: float) -> Trajectory:
+def _on_ground(
+    case: Scenario, times: NDArray[np.int64], xy: Float64, yaw: Float64, size_m: Float64, *, leans: bool = True
+) -> Trajectory:
     heights = heights_of(case.scene)
     near = float(case.scene.ego.at(case.start_us)[2, 3])
-    middle = np.empty((len(xy), 3))
-    for index, (x, y) in enumerate(xy):
-        found = heights.at(float(x), float(y), near)
+    middle, pitch = np.empty((len(xy), 3)), np.zeros(len(xy))
+    for index, (x, y) in enumerate(xy.tolist()):
+        found = heights.at(x, y, near)
         near = found if np.isfinite(found) else near
-        middle[index] = x, y, near + height_m / 2
-    zero = np.zeros_like(yaw)
-    return Trajectory(times, transform_from(matrix_from_rpy(zero, zero, yaw), middle))
+        middle[index] = x, y, near + size_m[2] / 2
+        if leans:
+            pitch[index] = -np.nan_to_num(heights.slope(x, y, float(yaw[index]), float(size_m[0]), near))
+    return Trajectory(times, transform_from(matrix_from_rpy(np.zeros_like(yaw), pitch, yaw), middle))
 
 
 def _fitted(case: Scenario, track: Track) -> Scenario:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite, nan
+from math import atan2, cos, isfinite, nan, sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from avrec.scene import Scene
 __all__ = ["Heights", "heights_of"]
 
 Float64 = NDArray[np.float64]
+
+WHEELBASE = 0.6
+"""Of a vehicle, as a share of its length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,14 @@ class Heights:
         if isfinite(found) or self.road is None:
             return found
         return self.road.height(np.array([x, y]))
+
+    def slope(self, x: float, y: float, yaw: float, length_m: float, near_m: float) -> float:
+        """Radians by which the ground rises along a heading under a body of a length; NaN where it is not known."""
+        half = length_m * WHEELBASE / 2
+        ahead_x, ahead_y = half * cos(yaw), half * sin(yaw)
+        front = self.at(x + ahead_x, y + ahead_y, near_m)
+        rear = self.at(x - ahead_x, y - ahead_y, near_m)
+        return atan2(front - rear, 2 * half)
 
     def _mesh_height(self, x: float, y: float, near_m: float) -> float:
         if self.mesh is None:

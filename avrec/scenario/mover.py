@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import cos, isfinite, pi, sin, sqrt
+from math import cos, exp, isfinite, pi, sin, sqrt
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +24,8 @@ TURN_M = 5.0
 TURN_S = 0.5
 """Time in which a person turns to where they go."""
 STEEPEST = 0.35
+LEAN_M = 2.0
+"""Way on which a vehicle comes to lean as the ground does, so that bumps of a mesh do not shake it."""
 STOP_MPS2 = 3.0
 """How an actor comes to rest at the end of a path."""
 
@@ -117,6 +119,7 @@ class Mover:
         foot = self._foot
         ground = self.heights.at(float(self.pose[0, 3]), float(self.pose[1, 3]), foot)
         self._clearance_m = foot - ground if isfinite(ground) else 0.0
+        self._level_rad = self._lean_rad = self._slope() or 0.0
         self._align()
         self._velocity[:2] = self.speed_mps * self._direction
 
@@ -172,6 +175,14 @@ class Mover:
         self._off_rad, self._turning = off, 0.0
         self._reverse = not self.walks and abs(off) > pi / 2  # backing up: stays as it is
 
+    def _slope(self) -> float | None:
+        """Of the ground under a vehicle, radians; None for people and where it is not known."""
+        if self.walks:
+            return None
+        (x, y), near_m = self.pose[:2, 3], self._foot - self._clearance_m
+        found = self.heights.slope(float(x), float(y), self.yaw, float(self.size_m[0]), near_m)
+        return found if isfinite(found) else None
+
     def step(self, dt: float, now: Situation) -> None:
         """Move on by ``dt`` seconds."""
         if dt <= 0.0:
@@ -187,8 +198,12 @@ class Mover:
         (x, y), heading = self.guide.at(self.along_m)
         off = self._off_rad * (1.0 if self._reverse else 1.0 - float(smooth_step(self._turning)))
         yaw = float(heading) + off
+        slope = self._slope()
+        if slope is not None:
+            self._lean_rad += (slope - self._lean_rad) * (1.0 - exp(-way / LEAN_M))
+        upright = matrix_from_rpy(0.0, 0.0, -self._first_yaw) @ self._first[:3, :3]
         pose = np.eye(4)
-        pose[:3, :3] = matrix_from_rpy(0.0, 0.0, yaw - self._first_yaw) @ self._first[:3, :3]
+        pose[:3, :3] = matrix_from_rpy(0.0, self._level_rad - self._lean_rad, yaw) @ upright
         pose[:3, 3] = x, y, before[2, 3]
         ground = self.heights.at(float(x), float(y), self._foot - self._clearance_m)
         if isfinite(ground):

@@ -132,7 +132,9 @@ class Player:
         if found is None:
             return False
         self.pose = matrix_of(found.get_transform()) @ self.actor_from_body
-        self.path.saw(time_us, self.pose)
+        directed = self._state if self.driver is Driver.CASE else None
+        # A simulator may not let bodies lean; a case does.
+        self.path.saw(time_us, self.pose if directed is None else directed.world_from_box)
         self.seen_us = time_us
         self._settled = self._stands and bool(np.abs(self.pose - self.recorded.poses[0]).max() < 1e-3)
         return True

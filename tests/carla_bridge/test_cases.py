@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import carla_bridge
 import scenarios
+from avrec.cli import main
 from avrec.errors import AvrecError
 from avrec.geometry import Trajectory
 from avrec.rendering import render
@@ -18,6 +23,7 @@ from carla_bridge.replay import Collision, ReplaySession
 from carla_bridge.replay.player import Driver
 from tests.carla_bridge.drivers import Blind, Careful
 from tests.scenarios.street import START_US, street_scene
+from tests.scene.complete import complete_scene
 
 carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
 
@@ -112,7 +118,7 @@ def test_a_recorded_ego_runs_into_it_and_the_others_keep_to_the_recording(client
 def test_the_same_case_again_is_the_same_bit_for_bit(client: Any) -> None:
     def poses() -> list[bytes]:
         found = []
-        with ReplaySession(client, recorded_brake(1.5)) as session:
+        with ReplaySession(client, recorded_brake(1.0)) as session:
             session.tick()
             agent = Careful(session, carla)
             while session.tick():
@@ -222,3 +228,17 @@ def test_who_was_destroyed_is_gone_from_pictures_too(client: Any) -> None:
         session.tick()
         left = session.cast.tracks_during(session.time_us, session.time_us)
     assert {track.id for track in there} - {track.id for track in left} == {"car_18"}
+
+
+def test_the_command_tells_whom_the_ego_hit(
+    client: Any, server: carla_bridge.Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = complete_scene(n=40, degree=0)
+    short = {name: times[times < times[0] + 3_600_000] for name, times in scene.frames.items()}
+    replace(scene, frames=short, held_out={}).save(tmp_path / "road.usdz", checkpoint=False)
+    words = ["carla", "replay", str(tmp_path / "road.usdz"), "--host", server.host, "--port", str(server.port)]
+    words += ["--case", "hard_brake,brake_mps2=9", "--step", "0.1", "--without"]
+    assert main([*words, "parked", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert [hit["other"] for hit in facts["collisions"]] == ["7"]
+    assert main([*words, "nobody"]) == 2

@@ -1,9 +1,8 @@
-"""``avrec scenario`` and ``avrec carla replay --case``: what a person types, and the exit codes."""
+"""``avrec scenario``: what a person types, and the exit codes."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,7 @@ from tests.scene.complete import complete_scene
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("scene") / "road.usdz"
-    scene = complete_scene(n=40, degree=0)
-    short = {name: times[times < times[0] + 3_600_000] for name, times in scene.frames.items()}
-    replace(scene, frames=short, held_out={}).save(path, checkpoint=False)
+    complete_scene(n=40, degree=0).save(path, checkpoint=False)
     return path
 
 
@@ -52,25 +49,3 @@ def test_mistakes_are_one_sentence(package: Path, tmp_path: Path, capsys: pytest
     assert error.count("avrec: ") == len(wrong)
     assert "ZeroDivisionError" in error
     assert "Traceback" not in error
-
-
-def test_a_replay_tells_whom_the_ego_hit(
-    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
-    monkeypatch.setenv("CARLA_CACHE_DIR", str(tmp_path))
-    words = [
-        "carla",
-        "replay",
-        str(package),
-        "--case",
-        "hard_brake,brake_mps2=9",
-        "--without",
-        "parked",
-        "--step",
-        "0.1",
-    ]
-    assert main([*words, "--json"]) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert [hit["other"] for hit in facts["collisions"]] == ["7"]
-    assert main([*words[:-2], "--without", "nobody"]) == 2

@@ -248,6 +248,11 @@ def test_heights_follow_the_ground(scene: Scene) -> None:
     case = replay(sloped).when(ElapsedTime(0.0), KeepSpeed(), actor="7")
     _, places, _, _ = of(play(case, 6.0), "7")
     np.testing.assert_allclose(places[:, 2], 0.75 + 0.05 * np.maximum(places[:, 0] - 40.0, 0.0), atol=1e-6)
+    poses = [states["7"].world_from_box for _, states in play(case, 6.0)]
+    lean = np.array([np.arcsin(pose[2, 0]) for pose in poses])
+    assert lean[places[:, 0] < 38.0] == pytest.approx(0.0, abs=1e-9)
+    assert lean[places[:, 0] > 55.0] == pytest.approx(np.arctan(0.05), abs=1e-3)  # nose up
+    assert (np.diff(lean) > -1e-9).all()
 
 
 def test_an_actor_goes_on_where_its_recording_ends(scene: Scene) -> None:

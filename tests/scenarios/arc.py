@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from avrec.drive import Track
 from avrec.gaussians import Gaussians
 from avrec.geometry import Trajectory, matrix_from_rpy, transform_from
 from avrec.mesh.mesh import Mesh
@@ -46,6 +47,22 @@ def arc_map(curvature: float, grade: float, rule: str) -> bytes:
     ).encode()
 
 
+def arc_path(
+    curvature: float, grade: float, t: float, start_s: float, speed_mps: float, accel_mps2: float, seconds: float
+) -> Trajectory:
+    """Somebody who drives along the bend at ``t`` to the left of its middle line; who brakes stops and stays."""
+    offsets = np.arange(0, int(seconds * 1e6) + 1, 50_000)
+    since = offsets / 1e6
+    if accel_mps2 < 0.0:
+        since = np.minimum(since, -speed_mps / accel_mps2)
+    way = speed_mps * since + accel_mps2 * since**2 / 2
+    along = start_s + way / (1.0 - curvature * t)
+    points, headings = arc_point(along, t, curvature)
+    zero = np.zeros_like(headings)
+    poses = transform_from(matrix_from_rpy(zero, zero, headings), np.column_stack([points, grade * along]))
+    return Trajectory(START_US + offsets, poses)
+
+
 def arc_scene(
     *,
     curvature: float = 0.0,
@@ -55,28 +72,29 @@ def arc_scene(
     speed_mps: float = 8.0,
     accel_mps2: float = 0.0,
     seconds: float = 6.0,
+    other: tuple[int, float, float] | None = None,
 ) -> Scene:
-    """The ego drives in its ``lane`` (1 beside the oncoming traffic, 2 at the kerb), 20 m into the bend."""
-    offsets = np.arange(0, int(seconds * 1e6) + 1, 50_000)
-    since = offsets / 1e6
-    if accel_mps2 < 0.0:
-        since = np.minimum(since, -speed_mps / accel_mps2)
-    way = speed_mps * since + accel_mps2 * since**2 / 2
-    t = (lane - 0.5) * WIDTH_M * (1.0 if rule == "LHT" else -1.0)
-    along = 20.0 + way / (1.0 - curvature * t)
-    points, headings = arc_point(along, t, curvature)
-    zero = np.zeros_like(headings)
-    poses = transform_from(matrix_from_rpy(zero, zero, headings), np.column_stack([points, grade * along]))
-    ego = Trajectory(START_US + offsets, poses)
+    """The ego drives in its ``lane`` (1 beside the oncoming traffic, 2 at the kerb), 20 m into the bend.
+
+    ``other`` is a recorded car: its lane, how far along the road it is ahead of the ego at first, and its speed.
+    """
+    side = WIDTH_M * (1.0 if rule == "LHT" else -1.0)
+    ego = arc_path(curvature, grade, (lane - 0.5) * side, 20.0, speed_mps, accel_mps2, seconds)
+    tracks: tuple[Track, ...] = ()
+    if other is not None:
+        theirs, ahead_m, their_mps = other
+        path = arc_path(curvature, grade, (theirs - 0.5) * side, 20.0 + ahead_m, their_mps, 0.0, seconds)
+        up = transform_from(np.eye(3), np.array([0.0, 0.0, 0.75]))
+        tracks = (Track("other", "car", np.array([4.4, 1.8, 1.5]), path.body_shifted(up)),)
     s = np.arange(0.0, LENGTH_M + 0.1, 2.0)
-    rows = [np.column_stack([arc_point(s, side, curvature)[0], grade * s]) for side in (12.0, -12.0)]
+    rows = [np.column_stack([arc_point(s, edge, curvature)[0], grade * s]) for edge in (12.0, -12.0)]
     first = 2 * np.arange(len(s) - 1)
-    faces = np.concatenate(
-        [np.stack([first, first + 1, first + 2], -1), np.stack([first + 1, first + 3, first + 2], -1)]
-    )
+    corners = ((first, first + 1, first + 2), (first + 1, first + 3, first + 2))
+    faces = np.concatenate([np.stack(corner, -1) for corner in corners])
     return Scene(
         name="arc",
         static=Gaussians.empty(0),
+        tracks=tracks,
         ego=ego,
         ego_recorded=ego,
         cameras={},
