@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import atan2, cos, isfinite, nan, sin
 
 import numpy as np
@@ -19,6 +19,7 @@ Float64 = NDArray[np.float64]
 
 WHEELBASE = 0.6
 """Of a vehicle, as a share of its length."""
+CELL_M = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,19 @@ class Heights:
         """Lowest and highest x, y of each face, [2, F] each."""
         corners = np.empty((0, 3, 2)) if self.mesh is None else self.mesh.vertices[self.mesh.faces][:, :, :2]
         return corners.min(1).T.copy(), corners.max(1).T.copy()
+
+    @cached_property
+    def _cells(self) -> dict[tuple[int, int], NDArray[np.intp]]:
+        return {}
+
+    def _faces_near(self, x: float, y: float) -> NDArray[np.intp]:
+        """Faces whose bounds touch the cell of a place; one looks again and again where one is."""
+        cell = int(x // CELL_M), int(y // CELL_M)
+        if cell not in self._cells:
+            (low, high), (i, j) = self._bounds, cell
+            touch = (low[0] <= (i + 1) * CELL_M) & (high[0] >= i * CELL_M)
+            self._cells[cell] = np.flatnonzero(touch & (low[1] <= (j + 1) * CELL_M) & (high[1] >= j * CELL_M))
+        return self._cells[cell]
 
     def at(self, x: float, y: float, near_m: float) -> float:
         """World z there, of several layers the one nearest to ``near_m``; NaN where nothing is known."""
@@ -52,8 +66,7 @@ class Heights:
     def _mesh_height(self, x: float, y: float, near_m: float) -> float:
         if self.mesh is None:
             return nan
-        low, high = self._bounds
-        faces = np.flatnonzero((low[0] <= x) & (high[0] >= x) & (low[1] <= y) & (high[1] >= y))
+        faces = self._faces_near(x, y)
         a, b, c = np.moveaxis(self.mesh.vertices[self.mesh.faces[faces]], 1, 0)
         e, f = b - a, c - a
         area = e[:, 0] * f[:, 1] - e[:, 1] * f[:, 0]
@@ -68,4 +81,9 @@ class Heights:
 
 def heights_of(scene: Scene) -> Heights:
     """The ground of a scene."""
-    return Heights(scene.ground, None if scene.map_xodr is None else road_of(scene))
+    return _heights(scene.ground, None if scene.map_xodr is None else road_of(scene))
+
+
+@lru_cache(maxsize=4)
+def _heights(mesh: Mesh | None, road: Road | None) -> Heights:
+    return Heights(mesh, road)

@@ -1,8 +1,12 @@
-"""Whatever is asked for, where: a case does what it says, or a sentence tells why it cannot. On bends and hills too."""
+"""Whatever is asked for, where: a case does what it says, or a sentence tells why it cannot. On bends and hills too.
+
+The environment variable AVREC_EXAMPLES=500 makes the search longer.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +24,7 @@ from tests.scenarios.arc import arc_scene
 from tests.scenarios.street import street_scene
 
 SECONDS = 6.0
+EXAMPLES = int(os.environ.get("AVREC_EXAMPLES", "15"))
 
 bends = st.builds(
     arc_scene,
@@ -97,7 +102,7 @@ def assert_gap(case: Scenario, begun: Beginning | None) -> None:
     assert abs(begun.gap_m - case.parameters["gap_m"]) <= max(0.5, 0.1 * case.parameters["gap_m"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     scene=places,
     gap_m=st.floats(2.0, 20.0),
@@ -129,7 +134,7 @@ def test_cut_ins(scene: Scene, **wanted: Any) -> None:
     assert abs(place.left_m) < 0.05
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     scene=places,
     gap_m=st.floats(2.0, 30.0),
@@ -145,7 +150,7 @@ def test_hard_braking(scene: Scene, **wanted: Any) -> None:
         assert_brakes(case, begun)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     scene=places,
     side=st.sampled_from(["left", "right"]),
@@ -163,7 +168,7 @@ def test_dart_outs(scene: Scene, **wanted: Any) -> None:
         assert max(state.speed_mps for state in states) <= wanted["speed_mps"] + 1e-9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     lane=st.sampled_from([1, 2]),
     ahead_m=st.floats(14.0, 24.0),
