@@ -124,8 +124,8 @@ class WorldStage:
         shapes, poses = [self._still, *self._fixtures], [np.eye(4), *self._fixed]
         paint = [(0.0, 0.0, 0.0)] * (1 + fixed)
         shown = {light.signal: 1 << light.state for light in world.signals.lights if light.state <= LightState.GREEN}
-        whose = {light.signal: light.actor for light in world.signals.lights}
-        whose |= {sign.signal: sign.actor for sign in world.signals.signs}
+        posts = (*world.signals.lights, *world.signals.signs)
+        whose = {post.signal: post.actor for post in posts if post.actor in world.actors}  # clients may destroy them
         owners = [0, *(whose.get(signal, 0) for signal in self._signals)]
         bits = [0, *(shown.get(signal, 0) for signal in self._signals)]
         for actor, lit, place in zip(actors, lamps, _matrices(pose), strict=True):

@@ -13,6 +13,8 @@ from carla_bridge.server.profiles import profile_of
 from carla_bridge.server.rpc import METHODS
 from carla_bridge.world import RoadMap, read_road_map
 from carla_bridge.world.actor import SpawnError
+from carla_bridge.world.labels import Label
+from carla_bridge.world.pose import Pose
 from tests.carla_bridge.support import loop_map
 
 HUGE = 1e9
@@ -116,3 +118,21 @@ def test_one_impossible_command_does_not_spoil_a_batch(host: Host) -> None:
     assert first[0][0] == 0
     assert "infinity" in first[0][1][0]
     assert second == [[1, car]]
+
+
+@pytest.mark.parametrize(
+    "kind", ["sensor.camera.optical_flow", "sensor.camera.instance_segmentation", "sensor.other.radar"]
+)
+def test_a_traffic_light_whose_actor_was_destroyed_still_stands(host: Host, kind: str) -> None:
+    light = host.world.signals.lights[0]
+    pose = host.world.pose(host.world.actors[light.actor])
+    call(host, "destroy_actor", light.actor)
+    host.streams.wanted = lambda stream: True  # type: ignore[method-assign]
+    place = [[pose.x, -pose.y + 4.0, pose.z], [0.0, -90.0, 0.0]]
+    sensor = call(host, "spawn_actor", [0, kind, []], place)[0]
+    goes_on(host, 2)
+    assert not host.rack._sensors[sensor].broken
+    met = host.rack.cast(Pose(pose.x, pose.y - 4.0, pose.z + 0.3), np.array([[0.0, 1.0, 0.0]]), 20.0)
+    assert met[0][0] < 6.0
+    assert met[1][0] in (Label.TRAFFIC_LIGHT, Label.POLE)
+    assert met[2][0] == 0
