@@ -114,6 +114,16 @@ def test_reports_of_collisions_and_blocked_actors(client: Any, world: Any) -> No
     assert "vehicle.audi.tt" in told
     assert "vehicle.audi.tt" not in client.show_recorder_collisions("crash.log", "w", "v")
     assert str(second.id) in client.show_recorder_actors_blocked("crash.log", 1.0, 100.0)
+    client.start_recorder("gone.log")
+    for _ in range(30):
+        world.tick()
+    second.destroy()
+    for _ in range(60):
+        world.tick()
+    client.stop_recorder()
+    told = client.show_recorder_actors_blocked("gone.log", 1.0, 100.0).splitlines()
+    line = next(line.split() for line in told if "vehicle.audi.tt" in line)
+    assert float(line[-1]) == pytest.approx(1.5, abs=0.11)  # until it was destroyed, not until the end
 
 
 def test_names_of_recordings_lead_nowhere_else(client: Any, world: Any, recordings: Path) -> None:

@@ -69,6 +69,10 @@ def blocked_actors(recording: Recording, least_s: float, least_m: float) -> str:
     since: dict[int, tuple[float, float, float]] = {}
     found: list[tuple[float, float, int]] = []
     for frame in recording.frames:
+        for one in set(since).difference(frame.ids.tolist()):  # destroyed: it stood until then
+            start = since.pop(one)
+            if frame.time_s - start[0] >= least_s:
+                found.append((start[0], frame.time_s - start[0], one))
         for one, row in zip(frame.ids.tolist(), frame.motion.tolist(), strict=True):
             if one not in births or not births[one].type_id.startswith("vehicle."):
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import radians
+from math import hypot, radians
 from typing import TYPE_CHECKING
 
 from carla_bridge.server.rpc.registry import RpcGroup
@@ -21,6 +21,8 @@ __all__ = ["rpc"]
 
 rpc = RpcGroup()
 
+SWAY_DEGPS = 15.0
+"""What a driven car leans by on an uneven road; a client that asks for no more has not asked for a fall."""
 LEAP_MPS = 0.5
 """A vehicle that is sent up faster than this, beside the slope it drives on, leaves the road."""
 
@@ -58,6 +60,8 @@ def set_actor_target_angular_velocity(host: Host, actor_id: int, velocity: Value
     if (actor := _movable(host, actor_id, kept=True)) is not None:
         x, y, z = axial_in(velocity)
         if actor.physics_on:
+            if hypot(x, y) < SWAY_DEGPS:
+                x = y = 0.0
             x, y, z = 0.0, 0.0, _upright(host, (x, y, z))
         host.world.motion[actor.row, SPIN] = radians(x), radians(y), radians(z)
 
