@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -235,3 +236,11 @@ def test_a_case_can_be_made_at_a_later_part_of_the_recording() -> None:
     case = scenarios.hard_brake(part, gap_m=8.0, at_s=0.5)
     assert rehearse(case).begun[-1] is not None
     assert scenarios.pedestrian_dart_out(part).start_us == part.start_us
+
+
+def test_without_a_map_some_cases_work() -> None:
+    bare = replace(arc_scene(curvature=0.01), map_xodr=None)
+    assert rehearse(scenarios.hard_brake(bare, gap_m=8.0)).ego_hit is not None
+    assert rehearse(scenarios.pedestrian_dart_out(bare)).ego_hit is not None
+    with pytest.raises(AvrecError, match="has no map"):
+        scenarios.cut_in(bare)
