@@ -34,6 +34,7 @@ from avrec.scenario import (
     TimeToCollision,
     TimeToReach,
     WalkAcross,
+    rehearse,
     replay,
 )
 from avrec.scenario.guide import blended, guide_of, smooth_step
@@ -272,6 +273,68 @@ def test_blending_lasts_as_long_as_asked() -> None:
     assert line.at(until)[0][1] == pytest.approx(3.5, abs=1e-6)
 
 
+def oncoming(scene: Scene) -> Scene:
+    """The scene with "7" coming towards the ego, in the lane beside."""
+    times = scene.track("7").world_from_box.timestamps_us
+    poses = np.stack([transform_from(matrix_from_rpy(0.0, 0.0, np.pi), np.array([90.0, 3.5, 0.75]))] * len(times))
+    poses[:, 0, 3] -= 8.0 * (times - START_US) / 1e6
+    return scene.with_actor_path("7", Trajectory(times, poses))
+
+
+def test_who_comes_the_other_way_stays_so(scene: Scene) -> None:
+    case = replay(oncoming(scene)).when(ElapsedTime(0.5), LaneChange("ego", 2.0), actor="7")
+    times, places, yaw, _ = of(play(case, 5.0), "7")
+    assert (np.diff(places[:, 0]) < -0.3).all()
+    assert places[times > 2.6, 1] == pytest.approx(0.0, abs=0.02)
+    assert np.cos(yaw[-1]) == pytest.approx(-1.0, abs=1e-3)
+    back = case.when(ElapsedTime(1.0), FollowPath(((20.0, 0.0), (200.0, 0.0))), actor="7")
+    with pytest.raises(AvrecError, match="cannot turn round"):
+        play(back, 2.0)
+
+
+def test_who_appears_does_nothing_before(scene: Scene) -> None:
+    case = (
+        replay(scene)
+        .when(ElapsedTime(0.2), SpeedTo(0.0), actor="7")
+        .when(ElapsedTime(1.0), Appear(), KeepSpeed(), actor="7")
+    )
+    begun = [t for t, states in play(case, 2.0) if "7" in states]
+    assert begun[0] == pytest.approx(1.0)
+
+
+def test_events_that_are_alike_are_two(scene: Scene) -> None:
+    """Paths may be arrays; two events of the same words both happen."""
+    path = FollowPath(np.array([[31.0, 5.0], [33.0, 5.0]]))
+    case = replay(scene)
+    for _ in range(2):
+        case = case.when(ElapsedTime(0.5), path, SpeedTo(1.0), actor="8")
+    director = Director(case)
+    for tick in range(20):
+        director.step(START_US + tick * 50_000, EgoState(np.eye(4), np.zeros(3)))
+    assert len(director.fired) == 2
+
+
+def test_across_a_bend_is_across_the_way(scene: Scene) -> None:
+    """The recorded ego turns left along a circle of 20 m; a person at its outside goes to the inside."""
+    times = scene.ego.timestamps_us
+    turn = 8.0 / 20.0 * (times - START_US) / 1e6
+    middle = np.stack([20.0 * np.sin(turn), 20.0 * (1.0 - np.cos(turn)), 0.0 * turn], -1)
+    ego = Trajectory(times, transform_from(matrix_from_rpy(0.0 * turn, 0.0 * turn, turn), middle))
+    angle = 1.0
+    outward = np.array([np.sin(angle), -np.cos(angle)])
+    here = np.array([0.0, 20.0]) + 23.0 * outward
+    stands = transform_from(matrix_from_rpy(0.0, 0.0, 0.0), np.array([*here, 0.9]))
+    person = Trajectory(times[[0, -1]], np.stack([stands, stands]))
+    case = replay(replace(scene, ego=ego).with_actor_path("8", person))
+    case = case.when(ElapsedTime(0.0), WalkAcross(2.0), SpeedTo(3.0), actor="8")
+    director = Director(case)
+    for tick in range(100):
+        director.step(START_US + 50_000 * tick, EgoState(ego.at(START_US), np.array([8.0, 0.0, 0.0])))
+    (state,) = director.step(START_US + 5_000_000, EgoState(ego.at(START_US), np.zeros(3))).values()
+    ended = state.world_from_box[:2, 3]
+    assert np.linalg.norm(ended - (0.0, 20.0)) == pytest.approx(20.0 - 0.95 - 2.0, abs=0.1)
+
+
 def test_what_cannot_be_is_refused(scene: Scene) -> None:
     case = replay(scene)
     with pytest.raises(AvrecError, match="No actor 'x'"):
@@ -287,6 +350,21 @@ def test_what_cannot_be_is_refused(scene: Scene) -> None:
         lambda: LaneChange("left", 0.0),
         lambda: ElapsedTime(float("nan")),
         lambda: Distance(-1.0),
+        lambda: SpeedTo("fast"),  # type: ignore[arg-type]
+        lambda: SpeedTo(float("inf")),
+        lambda: PaceEgo(float("nan")),
+        lambda: Hold(decel_mps2=-1.0),
+        lambda: Gap(above_m=3.0, below_m=2.0),
+        lambda: Gap(below_m=float("nan")),
+        lambda: AllOf(),
+        lambda: AllOf(1.0),  # type: ignore[arg-type]
+        lambda: WalkAcross(-5.0),
+        lambda: FollowPath(()),
+        lambda: FollowPath((1.0, 2.0)),  # type: ignore[arg-type]
+        lambda: FollowPath(((0.0, float("nan")),)),
+        lambda: ReachedPoint(float("nan"), 0.0),
+        lambda: replay("street.usdz"),  # type: ignore[arg-type]
+        lambda: rehearse(case, step_s=0.0),
         lambda: ReachedPoint(0.0, 0.0, who="car"),
         lambda: case.fork(""),
         lambda: replay(scene, start_us=0),

@@ -238,12 +238,34 @@ def test_cases_by_name(street: Scene, tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert case_named(f"{own}:stop,at_s=2", scenarios.CATALOGUE)(street).name == "stop"
+    own_trigger = tmp_path / "own_trigger.py"
+    own_trigger.write_text(
+        "from __future__ import annotations\n"
+        "import dataclasses\n"
+        "from avrec.scenario import SpeedTo, replay\n"
+        "@dataclasses.dataclass(frozen=True)\n"
+        "class Soon:\n"
+        "    after_s: dataclasses.InitVar[float] = 1.0\n"
+        "    def holds(self, now):\n        return now.time_s > 0.5\n"
+        "def stop(scene, *others, firmly: bool = False, **more):\n"
+        f"    return replay(scene).fork('stop', firmly=firmly).when(Soon(), SpeedTo(0.0), actor='{LEADER}')\n"
+        "def stumbles(scene):\n    return {}['x']\n",
+        encoding="utf-8",
+    )
+    assert rehearse(case_named(f"{own_trigger}:stop,firmly=TRUE", {})(street)).fired_s[0] is not None
+    (tmp_path / "leaves.py").write_text("raise SystemExit(0)\n", encoding="utf-8")
     (tmp_path / "broken.py").write_text("import nothing_like_it\n", encoding="utf-8")
     wrong: list[tuple[str, str]] = [
         ("cut_out", "no case 'cut_out'"),
         ("cut_in,gap=8", "no parameter like 'gap=8'"),
         ("cut_in,gap_m", "no parameter like 'gap_m'"),
         ("cut_in,gap_m=near", "not a number"),
+        ("cut_in,gap_m=3,gap_m=4", "given twice"),
+        ("cut_in,overtaking=5", "neither true nor false"),
+        ("", "no case ''"),
+        (f"{own_trigger}:stop,more=1", "no parameter like 'more=1'"),
+        (f"{own_trigger}:Soon", "no function Soon"),
+        (f"{tmp_path / 'leaves.py'}:go", "could not be run"),
         (f"{own}:go", "no function go"),
         (f"{tmp_path / 'no.py'}:go", "no file"),
         (f"{tmp_path / 'broken.py'}:go", "could not be run"),
@@ -253,6 +275,8 @@ def test_cases_by_name(street: Scene, tmp_path: Path) -> None:
             case_named(text, scenarios.CATALOGUE)
     with pytest.raises(AvrecError, match="returned int"):
         case_named(f"{own}:nothing", scenarios.CATALOGUE)(street)
+    with pytest.raises(AvrecError, match=r"could not be made .KeyError: 'x'"):
+        case_named(f"{own_trigger}:stumbles", scenarios.CATALOGUE)(street)
 
 
 def test_numbers_that_are_none_are_refused(street: Scene) -> None:
