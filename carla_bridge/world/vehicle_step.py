@@ -14,8 +14,8 @@ __all__ = ["FASTEST_MPS", "step_vehicles"]
 STICK_M = 0.1
 """A wheel on the ground follows it down by up to this in a step; deeper drops are flown."""
 FULL_TURN = 2 * np.pi
-FASTEST_MPS, FASTEST_RADPS = 1000.0, 100.0
-"""Clients may ask for more; a step of the equations would not stay finite."""
+FASTEST_MPS, FASTEST_RADPS = 1000.0, 50.0
+"""Clients may ask for more; the equations would not stay finite, or gain energy from turns of a radian in a step."""
 
 
 def step_vehicles(fleet: Fleet, motion: Float64, ground: Ground, gravity: float, dt: float, steps: int) -> None:
@@ -32,7 +32,8 @@ def step_vehicles(fleet: Fleet, motion: Float64, ground: Ground, gravity: float,
         turn = turn + fleet.push[3] / p["yaw_inertia"] * dt
         fleet.push[:] = 0.0
         fleet.pushed = False
-    if not np.abs(before[6:12]).max() <= FASTEST_RADPS:  # far above any drive, so seldom looked at closely
+    fastest = max(np.abs(vx).max(), np.abs(vy).max(), np.abs(vz).max(), np.abs(turn).max())
+    if not fastest <= min(FASTEST_MPS, FASTEST_RADPS):
         vx, vy, vz = (np.clip(each, -FASTEST_MPS, FASTEST_MPS) for each in (vx, vy, vz))
         turn = np.clip(turn, -FASTEST_RADPS, FASTEST_RADPS)
     plane = Plane(x, y, yaw, vx * cos + vy * sin, vy * cos - vx * sin, turn, cos, sin)

@@ -56,6 +56,7 @@ def goes_on(host: Host, ticks: int = 40) -> None:
         ("add_actor_impulse", [[HUGE, HUGE, HUGE]]),
         ("add_actor_angular_impulse", [[0.0, 0.0, HUGE]]),
         ("add_actor_force", [[HUGE, -HUGE, HUGE]]),
+        ("add_actor_force_at_location", [[HUGE, -HUGE, HUGE], [HUGE, HUGE, 0.0]]),
         ("enable_actor_constant_velocity", [[HUGE, HUGE, 0.0]]),
         ("set_actor_location", [[HUGE, -HUGE, HUGE]]),
     ],
@@ -79,6 +80,28 @@ def test_a_data_sheet_of_one_number(host: Host, number: float) -> None:
     call(host, "apply_physics_control", car, filled(call(host, "get_physics_control", car), number))
     call(host, "apply_control_to_vehicle", car, [1.0, 1.0, 0.0, False, False, False, 0])
     goes_on(host)
+
+
+def test_brakes_that_push(host: Host) -> None:
+    car = spawn(host, "vehicle.tesla.model3")
+    sheet = call(host, "get_physics_control", car)
+    for wheel in sheet[15]:
+        wheel[4] = wheel[5] = -HUGE
+    call(host, "apply_physics_control", car, sheet)
+    call(host, "apply_control_to_vehicle", car, [0.0, 0.0, 1.0, True, False, False, 0])
+    goes_on(host)
+
+
+def test_what_spins_in_the_air_gains_no_speed(host: Host) -> None:
+    car = spawn(host, "vehicle.tesla.model3")
+    goes_on(host, 20)
+    call(host, "add_actor_impulse", car, [0.0, 0.0, 2e5])
+    call(host, "set_actor_target_velocity", car, [10.0, 0.0, 20.0])
+    call(host, "set_actor_target_angular_velocity", car, [0.0, 0.0, HUGE])
+    for _ in range(40):
+        host.tick()
+        vx, vy, _ = host.world.velocity(host.world.actors[car])
+        assert np.hypot(vx, vy) < 30.0
 
 
 def test_ground_that_holds_anything(host: Host) -> None:
