@@ -58,12 +58,12 @@ def test_clients_that_are_killed_leave_a_working_world(server: carla_bridge.Serv
     assert not fresh.get_actors().filter("vehicle.*")
 
 
-def test_a_short_soak(tmp_path: Path) -> None:
+def test_a_minute_of_dying_clients(tmp_path: Path) -> None:
     """Clients of several kinds that die; the bench does it for half an hour."""
     with carla_bridge.serve(loop_map(), port=0, recordings=tmp_path) as own:
         fresh_worlds(own, 5)
         before = sample_process(own.pid)
-        found = soak(own, 0.3, seed=4)
+        found = soak(own, 1.0, seed=4)
         assert found.alive
         assert found.slowest_s < 10.0
         assert found.deaths.total() >= 3
