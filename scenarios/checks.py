@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive import Track
+from avrec.drive.kinds import kind_of
 from avrec.errors import AvrecError
 from avrec.scenario import Guide, Scenario, ego_state, gap_ahead, guide_of
 from avrec.scenario.boxes import Box, box_of_pose
@@ -23,10 +24,11 @@ __all__ = [
     "ego_path",
     "ego_place",
     "in_range",
-    "moving_track",
+    "is_vehicle",
     "one_of",
     "right_gap",
     "times_of",
+    "track_of_kind",
     "within",
 ]
 
@@ -131,16 +133,22 @@ def box_at(track: Track, time_us: int) -> Box:
     return box_of_pose(pose, float(track.size_m[0]), float(track.size_m[1]))
 
 
-def moving_track(case: Scenario, actor: str, *, person: bool) -> Track:
+def is_vehicle(track: Track) -> bool:
+    """Whether an actor drives or rides."""
+    return kind_of(track.label, track.size_m) not in ("person", "prop")
+
+
+def track_of_kind(case: Scenario, actor: str, *, person: bool) -> Track:
     """A recorded actor of a kind.
 
     Raises:
         AvrecError: no such actor, or of another kind.
     """
     track = case.scene.track(actor)
-    if is_person(track) != person:
+    fits = is_person if person else is_vehicle
+    if not fits(track):
         wanted = "a person" if person else "a vehicle"
-        names = ", ".join(other.id for other in case.scene.tracks if is_person(other) == person)[:200] or "none"
+        names = ", ".join(other.id for other in case.scene.tracks if fits(other))[:200] or "none"
         raise AvrecError(f"{case.name} needs {wanted}, but {actor} is a {track.label}. The scene has {names}.")
     return track
 
@@ -151,7 +159,7 @@ def ahead_in_lane(case: Scenario, time_us: int, within_m: float) -> tuple[Track,
     best: tuple[Track, float] | None = None
     for track in case.scene.tracks:
         first, last = track.world_from_box.span_us
-        if is_person(track) or not track.moving or not first <= time_us <= last:
+        if not is_vehicle(track) or not track.moving or not first <= time_us <= last:
             continue
         box = box_at(track, time_us)
         along, left = path.nearest(np.array([box.x, box.y]))

@@ -33,10 +33,10 @@ from scenarios.checks import (
     ego_box,
     ego_place,
     in_range,
-    moving_track,
     one_of,
     right_gap,
     times_of,
+    track_of_kind,
     within,
 )
 
@@ -177,7 +177,7 @@ def _recorded_gap(case: Scenario, actor: str, side: str, gap_m: float, begins_us
     Raises:
         AvrecError: it is not beside the ego, or never has that gap.
     """
-    track = moving_track(case, actor, person=False)
+    track = track_of_kind(case, actor, person=False)
     first, last = track.world_from_box.span_us
     times = [int(time) for time in times_of(case) if max(first, begins_us) <= time <= last]
     if not times:

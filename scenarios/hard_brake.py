@@ -21,7 +21,7 @@ from avrec.scenario import (
 )
 from avrec.scenario.onward import onward
 from avrec.scene import Scene
-from scenarios.checks import ahead_in_lane, box_at, can_brake, ego_box, in_range, moving_track, right_gap, within
+from scenarios.checks import ahead_in_lane, box_at, can_brake, ego_box, in_range, right_gap, track_of_kind, within
 
 __all__ = ["hard_brake"]
 
@@ -117,7 +117,7 @@ def _leader(case: Scenario, at_s: float, near_m: float) -> str:
 
 
 def _checked_leader(case: Scenario, actor: str, at_s: float) -> None:
-    track = moving_track(case, actor, person=False)
+    track = track_of_kind(case, actor, person=False)
     time_us = case.start_us + round(at_s * 1e6)
     if not track.covers(time_us):
         raise AvrecError(f"{actor} is not there {at_s:g} s after the start. Choose another at_s.")

@@ -26,7 +26,7 @@ from avrec.scenario import (
     with_person,
 )
 from avrec.scene import Scene
-from scenarios.checks import box_at, ego_box, ego_path, in_range, moving_track, one_of, times_of
+from scenarios.checks import box_at, ego_box, ego_path, in_range, one_of, times_of, track_of_kind
 
 __all__ = ["pedestrian_dart_out"]
 
@@ -89,7 +89,7 @@ def pedestrian_dart_out(
     if actor is not None:
         if place_m is not None:
             raise AvrecError("place_m is of an added person, actor names a recorded one. Give one of the two.")
-        return _recorded(case, path, moving_track(case, actor, person=True))
+        return _recorded(case, path, track_of_kind(case, actor, person=True))
     crossing = _crossing_s(from_m, speed_mps) - late_s
     if place_m is not None:
         return _at_place(case, path, in_range("place_m", place_m, 1.0, 1000.0, "m"), crossing)

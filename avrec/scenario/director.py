@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.drive import Track
+from avrec.drive.kinds import kind_of
 from avrec.errors import AvrecError
 from avrec.scenario.actions import Stage
 from avrec.scenario.boxes import Box, EgoShape, box_of_pose
@@ -23,8 +24,6 @@ __all__ = ["Director", "EgoState", "is_person"]
 log = logging.getLogger(__name__)
 
 Float64 = NDArray[np.float64]
-
-PEOPLE = frozenset({"person", "pedestrian", "people", "walker", "stroller", "wheelchair"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +42,7 @@ class EgoState:
 
 def is_person(track: Track) -> bool:
     """Whether an actor walks, by its class, or by its size where the class is unknown."""
-    word = track.label.strip().lower().rsplit(".", 1)[-1]
-    length, width, height = track.size_m
-    return word in PEOPLE or (max(length, width) < 1.1 and height > 1.0 and word not in ("prop", "cone", "barrier"))
+    return kind_of(track.label, track.size_m) == "person"
 
 
 class Director:

@@ -170,8 +170,3 @@ class Player:
             return []
         throttle, steer, brake = self._follower.step(self.pose[:2, 3], yaw, speed, dt)
         return [carla.command.ApplyVehicleControl(self.actor, carla.VehicleControl(throttle, steer, brake))]
-
-    @property
-    def arrived(self) -> bool:
-        """Whether the path follower is at the end."""
-        return self._follower is not None and self._follower.done

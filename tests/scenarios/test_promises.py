@@ -25,7 +25,7 @@ from tests.scenarios.arc import arc_scene
 from tests.scenarios.street import street_scene
 
 SECONDS = 6.0
-EXAMPLES = int(os.environ.get("AVREC_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("AVREC_EXAMPLES", "10"))
 
 bends = st.builds(
     arc_scene,
