@@ -35,22 +35,26 @@ class Recorder:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = self._partial.open("wb")
+            self._file.write(pack_header(world.road_map.name, datetime.now().isoformat(timespec="seconds")))
+            self.step()
         except OSError as error:
             raise OutputError(
                 f"The recording {path} cannot be written ({error.strerror}). Choose another folder for recordings."
             ) from error
-        self._file.write(pack_header(world.road_map.name, datetime.now().isoformat(timespec="seconds")))
-        self.step()
 
     def step(self) -> None:
         """Write the world as it is now."""
         self._file.write(pack_frame(self._frame()))
 
     def stop(self) -> None:
-        """Complete the file."""
-        if not self._file.closed:
+        """Complete the file; where that fails, the log says so, for what comes next must not fail with it."""
+        if self._file.closed:
+            return
+        try:
             self._file.close()
             self._partial.replace(self.path)
+        except OSError as error:
+            log.error("The recording %s could not be completed: %s", self.path, error)
 
     def _frame(self) -> Frame:
         world = self._world
