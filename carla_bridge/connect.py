@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from avrec.errors import AvrecError, require
 
 __all__ = ["connect"]
+
+ANSWER_S = 5.0
+_NOBODY = (
+    "No CARLA server answers at {host}:{port}. Start CARLA there, or an embedded world with: "
+    "avrec carla serve scene.usdz --port {port}"
+)
+_ASK_VERSION = b"\x94\x00\x00\xa7version\x90"
+"""MessagePack of a call: an array of four, the kind 0, the number 0, the name, no arguments."""
+_ARRAY_OF_FOUR = b"\x94"
 
 
 def connect(host: str, port: int, timeout_s: float = 60.0) -> Any:
@@ -21,18 +31,13 @@ def connect(host: str, port: int, timeout_s: float = 60.0) -> Any:
         AvrecError: nobody answers there, or the package `carla` is missing or of another version than the server.
     """
     carla = require("carla", "carla")
-    try:
-        client = carla.Client(host, port)
-    except (RuntimeError, OverflowError) as error:  # a name without an address, no number of a port
-        raise AvrecError(f"{host}:{port} is no address ({error}). Check --host and --port.") from error
-    client.set_timeout(5.0)
+    _check_that_rpc_is_spoken(host, port)
+    client = carla.Client(host, port)
+    client.set_timeout(ANSWER_S)
     try:
         there = client.get_server_version()
     except RuntimeError as error:
-        raise AvrecError(
-            f"No CARLA server answers at {host}:{port}. Start CARLA there, or an embedded world with: "
-            f"avrec carla serve scene.usdz --port {port}"
-        ) from error
+        raise AvrecError(_NOBODY.format(host=host, port=port)) from error
     here = client.get_client_version()
     if _release(there) != _release(here):  # the client would crash on what the server sends
         raise AvrecError(
@@ -41,6 +46,22 @@ def connect(host: str, port: int, timeout_s: float = 60.0) -> Any:
         )
     client.set_timeout(timeout_s)
     return client
+
+
+def _check_that_rpc_is_spoken(host: str, port: int) -> None:
+    """Ask without the client first: what is no RPC, as an SSH server's greeting, would end the process in there."""
+    try:
+        with socket.create_connection((host, port), ANSWER_S) as asking:
+            asking.sendall(_ASK_VERSION)
+            answer = asking.recv(1)
+    except (socket.gaierror, OverflowError, UnicodeError) as error:  # a name without an address, no number of a port
+        raise AvrecError(f"{host}:{port} is no address ({error}). Check --host and --port.") from error
+    except OSError as error:
+        raise AvrecError(_NOBODY.format(host=host, port=port)) from error
+    if answer != _ARRAY_OF_FOUR:
+        raise AvrecError(
+            f"What answers at {host}:{port} is no CARLA server. Check the port; CARLA's is 2000 as a rule."
+        )
 
 
 def _release(version: str) -> str:

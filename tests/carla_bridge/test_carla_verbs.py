@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import cv2
@@ -73,6 +75,23 @@ def test_mistakes_are_told(scene_file: Path, capsys: pytest.CaptureFixture[str])
         assert "cannot be used" in capsys.readouterr().err
     assert main(["carla", "replay", "none.usdz"]) == 2
     assert main(["carla", "serve", "none.usdz"]) == 2
+
+
+def test_what_is_no_carla_server_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        def greet() -> None:
+            talking, _ = other.accept()
+            with talking:
+                talking.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+                talking.recv(100)
+
+        greeter = threading.Thread(target=greet)
+        greeter.start()
+        assert main(["carla", "replay", "any.usdz", "--host", "127.0.0.1", "--port", str(port)]) == 2
+        greeter.join()
+    assert f"127.0.0.1:{port} is no CARLA server" in capsys.readouterr().err
 
 
 def test_serve_until_stopped(scene_file: Path, tmp_path: Path) -> None:
