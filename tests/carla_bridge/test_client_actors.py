@@ -345,6 +345,12 @@ def test_the_spectator_stays_and_moves(world: Any) -> None:
     assert world.get_spectator().id == spectator.id
 
 
+def test_away_from_lights_there_is_none(world: Any, car: Any) -> None:
+    assert not car.is_at_traffic_light()
+    assert car.get_traffic_light() is None
+    assert world.get_actor(0) is None
+
+
 def test_calls_about_destroyed_actors_do_no_harm(world: Any, car: Any) -> None:
     assert car.destroy()
     world.tick()

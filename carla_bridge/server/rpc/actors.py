@@ -11,6 +11,7 @@ from carla_bridge.world.actor import Actor, Kind
 from carla_bridge.world.pose import ORIGIN, Pose, compose
 from carla_bridge.world.skeleton import Bone
 from carla_bridge.world.spring_arm import SpringArm
+from carla_bridge.world.walls import NOBODY
 
 if TYPE_CHECKING:
     from carla_bridge.server.host import Host
@@ -36,8 +37,8 @@ def get_spectator(host: Host) -> Any:
 
 @rpc.value("get_actors_by_id")
 def get_actors_by_id(host: Host, ids: list[int]) -> list[Any]:
-    """Descriptions of those that are there."""
-    return [host.descriptions[actor_id] for actor_id in ids if actor_id in host.descriptions]
+    """Descriptions of those that are there; nobody has the number 0, which means "none" to clients."""
+    return [host.descriptions[actor_id] for actor_id in ids if actor_id != NOBODY and actor_id in host.descriptions]
 
 
 def spawn(host: Host, description: Value, transform: Value, parent: int = 0) -> Actor:
