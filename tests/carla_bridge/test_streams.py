@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from carla_bridge.sensors.rendering import CameraRequest, WorldView
 from carla_bridge.server.host import Host
 from carla_bridge.server.profiles import profile_of
+from carla_bridge.server.rpc import METHODS
 from carla_bridge.server.streaming import streams as module
 from carla_bridge.server.streaming.streams import Streams
 from carla_bridge.world import read_road_map
@@ -132,6 +134,24 @@ def test_a_stalled_reader_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     slow.pause_writing()
     streams.publish(5, bytes(10))
     assert transport.closed
+
+
+def test_a_load_waits_for_readers_that_are_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The official client frees what its own threads still use when it leaves a stream that it has just joined."""
+    now = [100.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    streams = Streams()
+    streams.open(5)
+    assert not streams.settling()
+    streams.expect(5)
+    assert streams.awaiting()
+    assert streams.settling()
+    reader(streams, 5)
+    assert not streams.awaiting()  # so ticks go on
+    assert streams.settling()
+    now[0] += 2 * module.SETTLE_S
+    assert not streams.settling()
+    assert {name for name, method in METHODS.items() if method.restarts} == {"load_new_episode"}
 
 
 class Raising:

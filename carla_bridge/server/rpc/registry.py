@@ -24,12 +24,16 @@ class Answer(Enum):
 
 @dataclass(frozen=True)
 class Method:
-    """A function ``call(host, *arguments)`` of the protocol; ``ticks`` says from its arguments whether time moves."""
+    """A function ``call(host, *arguments)`` of the protocol.
+
+    ``ticks`` says from its arguments whether time moves; ``restarts``, that the client subscribes anew after it.
+    """
 
     name: str
     answer: Answer
     call: Callable[..., Any]
     ticks: Callable[[list[Any]], bool] | None = None
+    restarts: bool = False
 
     def succeeded(self, value: Any) -> Any:
         """The result field of a success."""
@@ -54,12 +58,12 @@ class RpcGroup:
         """Register a function whose value the client waits for."""
         return self._register(name, Answer.VALUE, ticks)
 
-    def nothing(self, *names: str) -> Callable[..., Any]:
+    def nothing(self, *names: str, restarts: bool = False) -> Callable[..., Any]:
         """Register a function without a value, under one or more names."""
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             for name in names:
-                self.methods[name] = Method(name, Answer.NOTHING, function)
+                self.methods[name] = Method(name, Answer.NOTHING, function, restarts=restarts)
             return function
 
         return register

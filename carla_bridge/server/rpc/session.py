@@ -87,7 +87,7 @@ def tick_cue(host: Host) -> int:
     return host.tick() if host.settings.synchronous else host.world.frame
 
 
-@rpc.nothing("load_new_episode")
+@rpc.nothing("load_new_episode", restarts=True)
 def load_new_episode(host: Host, name: str, reset_settings: bool = True, layers: int = 0) -> None:
     """Load a map by name, or the same one again. There are no layers to choose from."""
     wanted = name.rsplit("/", 1)[-1]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from math import inf
 from struct import Struct
 
 from carla_bridge.server.wire.sockets import tune
@@ -28,6 +29,9 @@ MAX_AWAITED = 64
 """Readers of one stream that the world waits for."""
 SUBSCRIBE_S = 0.5
 """How long the world waits for the connection that a client announced by asking for a token."""
+SETTLE_S = 0.05
+"""How long a reader is new. The official client crashes when it leaves a stream before its own threads have noticed
+that they are connected: what they then touch is freed."""
 
 
 class Streams:
@@ -42,6 +46,7 @@ class Streams:
         self._known: set[int] = set()
         self._awaited: dict[int, list[float]] = {}
         self._connections: set[_Reader] = set()
+        self._last_joined = -inf
         self.dropped = 0
         self.queued = 0
 
@@ -76,6 +81,10 @@ class Streams:
                 del self._awaited[stream]
         return bool(self._awaited)
 
+    def settling(self) -> bool:
+        """Whether an announced reader is still missing, or one has only just come."""
+        return self.awaiting() or time.monotonic() - self._last_joined < SETTLE_S
+
     def wanted(self, stream: int) -> bool:
         """Whether anybody reads a stream."""
         return stream in self._readers
@@ -101,6 +110,7 @@ class Streams:
         if stream not in self._known:
             return False
         self._readers.setdefault(stream, []).append(reader)
+        self._last_joined = time.monotonic()
         waiting = self._awaited.get(stream)
         if waiting:
             waiting.pop(0)

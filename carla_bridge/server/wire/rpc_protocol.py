@@ -33,6 +33,8 @@ TOLD = 3
 MAX_UNKNOWN = 100
 """Names of functions that are counted although there are none."""
 WAIT_S = 0.0005
+MAX_HELD_S = 1.0
+"""How long one call waits for readers, whatever other clients do."""
 SLICE_S = 0.05
 """After so long with one client, the others have their turn."""
 REQUEST, NOTIFICATION = 0, 2
@@ -56,6 +58,7 @@ class RpcProtocol(asyncio.Protocol):
         self._requests: deque[Any] = deque()
         self._unfinished = 0
         self._holding = False
+        self._held_since: float | None = None
         self._full = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -134,22 +137,28 @@ class RpcProtocol(asyncio.Protocol):
                 self._complain("something that is no request", _brief(request))
                 self.close()
                 return
-            if self._must_wait(request):
+            if self._must_wait(request, loop.time()):
                 self._holding = True
                 loop.call_later(WAIT_S, self._drain)
                 return
+            self._held_since = None
             self._requests.popleft()
             self._serve(request)
 
-    def _must_wait(self, request: Any) -> bool:
-        """Whether a call moves time while a reader is on its way to its stream."""
+    def _must_wait(self, request: Any, now: float) -> bool:
+        """Whether a call moves time, or sends readers away, while a reader is on its way to its stream."""
         method = self._host.methods.get(request[-2])
-        if method is None or method.ticks is None or not self._host.streams.awaiting():
+        streams = self._host.streams
+        if method is None or not (streams.settling() if method.restarts else method.ticks and streams.awaiting()):
             return False
         try:
-            return method.ticks(_arguments(request))
+            if method.ticks is not None and not method.ticks(_arguments(request)):
+                return False
         except (TypeError, ValueError, IndexError):
             return False
+        if self._held_since is None:
+            self._held_since = now
+        return now - self._held_since <= MAX_HELD_S
 
     def _serve(self, request: Any) -> None:
         number = request[1] if request[0] == REQUEST else None
