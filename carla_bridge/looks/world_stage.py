@@ -22,7 +22,8 @@ from carla_bridge.looks.weather import sky_numbers
 from carla_bridge.world.actor import SOLID, Actor, ActorSpec, Kind
 from carla_bridge.world.bumping import open_doors
 from carla_bridge.world.labels import Label
-from carla_bridge.world.traffic_lights import LightState
+from carla_bridge.world.traffic_lights import LightState, TrafficLight
+from carla_bridge.world.traffic_signs import TrafficSign
 
 if TYPE_CHECKING:
     from carla_bridge.world.road_map import RoadMap
@@ -124,7 +125,7 @@ class WorldStage:
         shapes, poses = [self._still, *self._fixtures], [np.eye(4), *self._fixed]
         paint = [(0.0, 0.0, 0.0)] * (1 + fixed)
         shown = {light.signal: 1 << light.state for light in world.signals.lights if light.state <= LightState.GREEN}
-        posts = (*world.signals.lights, *world.signals.signs)
+        posts: list[TrafficLight | TrafficSign] = [*world.signals.lights, *world.signals.signs]
         whose = {post.signal: post.actor for post in posts if post.actor in world.actors}  # clients may destroy them
         owners = [0, *(whose.get(signal, 0) for signal in self._signals)]
         bits = [0, *(shown.get(signal, 0) for signal in self._signals)]
