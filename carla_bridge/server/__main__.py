@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of sensor noise (default 0)")
     parser.add_argument("--recordings", type=Path, default=Path("carla_recordings"), help="folder of recordings")
     parser.add_argument("--parent", type=int, help="end when this process, which started the server, does")
-    parser.add_argument("--ready-line", action="store_true", help="print 'ready PORT' once clients can connect")
+    parser.add_argument("--ready-line", action="store_true", help="print 'ready PORT' or 'failed WHY'")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
@@ -40,7 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
         )
         run_server(host, options.host, options.port, _say_ready if options.ready_line else None, parent=options.parent)
     except AvrecError as error:
-        sys.stderr.write(f"{error}\n")
+        if options.ready_line:  # whoever started this tells it
+            _say(f"failed {error}")
+        else:
+            sys.stderr.write(f"{error}\n")
         return 2
     return 0
 
@@ -50,7 +53,11 @@ def _read(name: str) -> RoadMap:
 
 
 def _say_ready(port: int) -> None:
-    sys.stdout.write(f"ready {port}\n")
+    _say(f"ready {port}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 

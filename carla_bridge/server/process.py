@@ -132,7 +132,8 @@ def serve(
         process.kill()
         process.wait()
         listener.join(1.0)
-        text = b"".join(complaint[-20:]).decode(errors="replace").strip() or "it said nothing"
+        said = line.removeprefix(b"failed ") if line.startswith(b"failed ") else b"".join(complaint[-20:])
+        text = said.decode(errors="replace").strip() or "it said nothing"
         raise AvrecError(f"The CARLA world could not be started: {text}")
     return Server(process, host, int(words[1]))
 

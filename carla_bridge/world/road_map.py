@@ -129,7 +129,10 @@ def _map_of_scene(path: Path) -> tuple[Scene, bytes]:
 
     scene = Scene.open(path)
     if scene.map_xodr is None:
-        raise DataError(f"The scene {path.name} holds no map to drive on. Reconstruct it with a map, or add one.")
+        raise DataError(
+            f"The scene {path.name} holds no map to drive on. Infer one from its recording (avrec map infer), then: "
+            f"avrec scene import {path.name} --map map.xodr -o new.usdz"
+        )
     return scene, scene.map_xodr
 
 

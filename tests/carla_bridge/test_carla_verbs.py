@@ -94,6 +94,12 @@ def test_what_is_no_carla_server_is_told(capsys: pytest.CaptureFixture[str]) -> 
     assert f"127.0.0.1:{port} is no CARLA server" in capsys.readouterr().err
 
 
+def test_a_scene_without_a_map_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    tiny_scene().save(tmp_path / "bare.usdz")
+    assert main(["carla", "replay", str(tmp_path / "bare.usdz")]) == 2
+    assert capfd.readouterr().err.count("avrec scene import bare.usdz --map") == 1
+
+
 def test_serve_until_stopped(scene_file: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "avrec.cli", "carla", "serve", str(scene_file), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
