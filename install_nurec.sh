@@ -13,6 +13,8 @@ Usage: ./install_nurec.sh install              environment (.venv) and avrec
        ./install_nurec.sh install --carla-root PATH    the same, with the environment and avrec[carla] first
        ./install_nurec.sh judge maps           also ASAM's map checker, in an environment of its own (.venv-asam, 300 MB):
                                                from then on "test" asks it too
+       ./install_nurec.sh judge client         also CARLA's client 0.9.15 (.venv-carla-0915, 100 MB; Python
+                                               3.11): from then on "test" runs the client's tests with it, too
        ./install_nurec.sh judge curation       also FiftyOne with a database (.venv-fiftyone, 1 GB), and its tests
 
 Environment variables:
@@ -186,6 +188,18 @@ judge_maps() {
   judge_environment .venv-asam "asam-qc-opendrive==1.0.*"
 }
 
+judge_client() { # two versions of one package: the older one lies in a folder that only its test sees
+  begin "CARLA's client 0.9.15 (.venv-carla-0915)"
+  local python
+  if [[ -f .venv-carla-0915/judge ]]; then
+    echo "using .venv-carla-0915"
+    return
+  fi
+  python="$(find_python)" || return 1
+  "$python" -m pip install --disable-pip-version-check --no-deps --upgrade --target .venv-carla-0915 "carla-0-9-15" || return 1
+  echo "carla-0-9-15" >.venv-carla-0915/judge
+}
+
 judge_curation() {
   install_package "[test]"
   begin "environment of FiftyOne (.venv-fiftyone)"
@@ -197,6 +211,9 @@ judge_curation() {
 run_tests() {
   if [[ -z "${AVREC_ASAM_PYTHON:-}" && -f .venv-asam/judge ]]; then
     export AVREC_ASAM_PYTHON="$PWD/.venv-asam/bin/python"
+  fi
+  if [[ -z "${AVREC_CARLA_0915:-}" && -f .venv-carla-0915/judge ]]; then
+    export AVREC_CARLA_0915="$PWD/.venv-carla-0915"
   fi
   begin "ruff"
   .venv/bin/ruff check .
@@ -352,6 +369,7 @@ case "${1:-}" in
   judge)
     case "${2:-}" in
       maps) judge_maps ;;
+      client) judge_client ;;
       curation) judge_curation ;;
       *)
         usage >&2
