@@ -1,7 +1,7 @@
 """The tests with the client once more, with CARLA 0.9.15's.
 
-Two versions of the client cannot be installed together. ``./install_nurec.sh judge client`` puts the older one into a folder
-of its own; ``AVREC_CARLA_0915=FOLDER`` names another.
+Two versions of the client cannot be installed together. ``./install_nurec.sh judge client`` puts the older one into a
+folder of its own; ``AVREC_CARLA_0915=FOLDER`` names another.
 """
 
 from __future__ import annotations
