@@ -47,8 +47,8 @@ def client(server: carla_bridge.Server, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def world(client: Any) -> Iterator[Any]:
-    """A fresh synchronous world with steps of 0.05 s."""
-    found = client.reload_world()
+    """A fresh synchronous world on the loop map, whatever the last test left there, with steps of 0.05 s."""
+    found = client.load_world(client.get_available_maps()[0])
     synchronous(found)
     yield found
     settings = found.get_settings()
