@@ -17,6 +17,7 @@ from carla_bridge.sensors.caster import cast
 from carla_bridge.sensors.plain import PlainRenderer
 from carla_bridge.sensors.rendering import CameraRequest, WorldView
 from carla_bridge.server.blueprints import catalogue, spec_of
+from carla_bridge.server.blueprints.others import TRAFFIC_LIGHT
 from carla_bridge.world import RoadMap, World, read_road_map
 from carla_bridge.world.actor import Actor
 from carla_bridge.world.labels import Label
@@ -165,7 +166,7 @@ def test_cars_have_their_colours_and_pictures_are_the_same_twice(loop: RoadMap) 
 def test_lights_show_their_state_towards_the_traffic(loop: RoadMap) -> None:
     world = World(loop)
     light = world.signals.lights[0]
-    light.actor = 77
+    light.actor = world.spawn(spec_of(TRAFFIC_LIGHT, {}), light.pose, check=False).id
     x, y, z = light.pose.position
     eye = Pose(x - 6.0, y, z + 0.5)
 
@@ -185,7 +186,7 @@ def test_lights_show_their_state_towards_the_traffic(loop: RoadMap) -> None:
     labels = shoot(world, eye._replace(z=z), "semantic_segmentation", size=240)[..., 2]
     assert {Label.TRAFFIC_LIGHT, Label.POLE} <= set(labels[:, 120].tolist())
     owners = shoot(world, eye, "instance_segmentation", size=240)
-    assert owners[120, 120, 1] == 77
+    assert owners[120, 120, 1] == light.actor
 
 
 def test_night_is_dark_but_for_headlights(loop: RoadMap) -> None:
