@@ -173,12 +173,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="of simulated traffic (default 10)")
     parser.add_argument("--vehicles", type=int, default=20)
     parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1, help="of vehicles, people and the Traffic Manager")
     options = parser.parse_args(arguments)
     failed = False
     for path in options.map:
         with carla_bridge.serve(path, port=0) as server:
             client = carla_bridge.connect(server.host, server.port)
-            found = drive(client, options.minutes, vehicles=options.vehicles, people=options.people)
+            crowd = {"vehicles": options.vehicles, "people": options.people}
+            found = drive(client, options.minutes, seed=options.seed, **crowd)
             _print(path.stem, options.minutes, found)
             failed = failed or bool(found.stuck or found.hits or found.red_runs)
     return int(failed)
