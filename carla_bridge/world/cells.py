@@ -12,7 +12,7 @@ Int64 = NDArray[np.int64]
 
 
 def cell_key(column: Int64, row: Int64) -> Int64:
-    """One number for each cell; they rise with the column, then with the row, which is -2^31 to 2^31 - 1."""
+    """One number for each cell; they rise with the column, then with the row, both below 2^31 in size."""
     return (column << 32) + row
 
 
