@@ -9,7 +9,7 @@ from avrec.drive import Track
 from avrec.gaussians import Gaussians, with_both_sides
 from avrec.geometry import matrix_from_rpy, transform_from
 from avrec.scene import Scene
-from carla_bridge.replay.fit import kind_of
+from carla_bridge.replay.fit import kind_of, track_in_role
 from carla_bridge.world.actor import Actor, Kind
 from carla_bridge.world.pose import Pose
 
@@ -17,8 +17,6 @@ __all__ = ["Looks", "pose_matrix", "track_of"]
 
 Float64 = NDArray[np.float64]
 
-ROLE = "track "
-"""Begins the ``role_name`` of the actors that a replay spawns; the track's id follows."""
 FAMILIES = {"car": "car", "truck": "car", "bus": "car", "motorcycle": "two", "bicycle": "two", "person": "person"}
 """Kinds that may stand in for one another."""
 MOST_STRETCH = 2.0
@@ -26,8 +24,7 @@ MOST_STRETCH = 2.0
 
 def track_of(actor: Actor) -> str | None:
     """Id of the recorded track that an actor was spawned for."""
-    role = actor.spec.attributes.get("role_name", "")
-    return role[len(ROLE) :] if role.startswith(ROLE) else None
+    return track_in_role(actor.spec.attributes.get("role_name", ""))
 
 
 def pose_matrix(pose: Pose) -> Float64:

@@ -20,7 +20,6 @@ from avrec.geometry import (
     Shutter,
     ShutterDirection,
     camera_from_dict,
-    invert,
     matrix_from_rpy,
     transform_from,
 )
@@ -196,8 +195,3 @@ def _shutter(spec: Mapping[str, Any]) -> Shutter:
     if word == "GLOBAL":
         return GLOBAL_SHUTTER
     return Shutter(_SHUTTERS[word], int(spec.get("readout_us", _DEFAULT_READOUT_US)))
-
-
-def carla_axes(rig_from_camera: Float64) -> Float64:
-    """Pose of a camera with x along the view, y left, z up, from one with OpenCV's axes."""
-    return rig_from_camera @ invert(MOUNT_FROM_OPTICAL)

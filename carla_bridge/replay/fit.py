@@ -14,7 +14,16 @@ from avrec.geometry import transform_from
 from carla_bridge.frames import flip_points
 from carla_bridge.server.blueprints import catalogue
 
-__all__ = ["KINDS", "actor_from_box", "actor_from_rig", "kind_of", "known_sizes", "ranked"]
+__all__ = [
+    "KINDS",
+    "actor_from_box",
+    "actor_from_rig",
+    "kind_of",
+    "known_sizes",
+    "ranked",
+    "track_in_role",
+    "track_role",
+]
 
 Float64 = NDArray[np.float64]
 
@@ -27,6 +36,17 @@ _BASE_TYPES: Mapping[str, tuple[str, ...]] = {
 }
 _REAR_AXLE = 0.58
 """Distance from the middle to the rear axle as a share of half the length, of an ordinary car."""
+_ROLE = "track "
+
+
+def track_role(track_id: str) -> str:
+    """The ``role_name`` of the actor that stands for a track; the embedded world draws its Gaussians by it."""
+    return _ROLE + track_id
+
+
+def track_in_role(role_name: str) -> str | None:
+    """Id of the track that an actor with this ``role_name`` stands for."""
+    return role_name[len(_ROLE) :] if role_name.startswith(_ROLE) else None
 
 
 @lru_cache(maxsize=1)

@@ -16,12 +16,12 @@ from avrec.geometry import Trajectory, apply, invert, transform_from
 from avrec.scenario import ActorState
 from avrec.scene import Scene
 from carla_bridge.frames import flip_points
-from carla_bridge.replay.fit import actor_from_box, actor_from_rig, kind_of, ranked
+from carla_bridge.replay.fit import actor_from_box, actor_from_rig, kind_of, ranked, track_role
 from carla_bridge.replay.path_follower import Path, PathFollower, path_of
 from carla_bridge.replay.player import Driver, Player, carla_transform, matrix_of
 from carla_bridge.world.client_map import text_for_clients
 
-__all__ = ["EGO", "Cast", "last_things", "load_map", "track_role"]
+__all__ = ["EGO", "Cast", "last_things", "load_map"]
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,6 @@ TRIES = 3
 """Blueprints that are tried for one actor."""
 WAITING_M = 60.0
 """Above the place where something stands in the way of spawning; the first step puts the actor where it belongs."""
-ROLE = "track "
-
-
-def track_role(track_id: str) -> str:
-    """The ``role_name`` of the actor that stands for a track; the embedded world draws its Gaussians by it."""
-    return ROLE + track_id
 
 
 def load_map(carla: Any, client: Any, scene: Scene) -> Any:

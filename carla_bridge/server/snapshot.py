@@ -17,7 +17,7 @@ HEADER = Struct("<QQd6f")
 """Before every message: kind of stream, frame, seconds, and the sensor's transform in CARLA's frame."""
 EPISODE = Struct("<Qdf3iI")
 """Before the actors: episode, platform seconds, step, map origin, flags."""
-MAP_CHANGED, LIGHTS_PENDING = 1, 2
+MAP_CHANGED = 1
 
 ACTOR = np.dtype(
     {
