@@ -8,14 +8,14 @@ unmodified client package then works as with CARLA itself. The server needs neit
 
 from typing import TYPE_CHECKING, Any
 
-from carla_bridge.connect import connect
+from carla_bridge.connect import connect, own_world
 from carla_bridge.server import Server, serve
 from carla_bridge.traffic import Traffic
 
 if TYPE_CHECKING:
     from carla_bridge.replay import ReplaySession
 
-__all__ = ["ReplaySession", "Server", "Traffic", "connect", "serve"]
+__all__ = ["ReplaySession", "Server", "Traffic", "connect", "own_world", "serve"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,13 +1,17 @@
-"""A client of a server that answers and speaks its language."""
+"""A client of a server that answers and speaks its language; of one that is there already, or of one's own."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from avrec.errors import AvrecError, require
+from carla_bridge.server import serve
 
-__all__ = ["connect"]
+__all__ = ["connect", "own_world"]
 
 ANSWER_S = 5.0
 _NOBODY = (
@@ -46,6 +50,21 @@ def connect(host: str, port: int, timeout_s: float = 60.0) -> Any:
         )
     client.set_timeout(timeout_s)
     return client
+
+
+@contextmanager
+def own_world(source: str | Path) -> Iterator[Any]:
+    """A `carla.Client` of an embedded world of its version, which ends with the block.
+
+    Args:
+        source: an OpenDRIVE map or a scene with a map.
+
+    Raises:
+        AvrecError: no such map, or the package `carla` is missing.
+    """
+    version = require("carla", "carla").Client("127.0.0.1", 1).get_client_version()
+    with serve(source, port=0, version=version) as server:
+        yield connect(server.host, server.port)
 
 
 def _check_that_rpc_is_spoken(host: str, port: int) -> None:

@@ -54,15 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _replay(options: argparse.Namespace) -> dict[str, int]:
-    carla = require("carla", "carla")
+    require("carla", "carla")  # told at once, and not as a server that does not answer
     with ExitStack() as stack:
         try:
             client = carla_bridge.connect(options.host, options.port)
         except AvrecError:
             log.info("No CARLA server answers at %s:%d; an embedded world is started.", options.host, options.port)
-            version = carla.Client(options.host, options.port).get_client_version()
-            server = stack.enter_context(carla_bridge.serve(options.usdz_filename, port=0, version=version))
-            client = carla_bridge.connect(server.host, server.port)
+            client = stack.enter_context(carla_bridge.own_world(options.usdz_filename))
         session = stack.enter_context(
             ReplaySession(client, options.usdz_filename, move_spectator=options.move_spectator)
         )

@@ -91,9 +91,7 @@ def _run(options: argparse.Namespace) -> Outcome:
             if options.map is None:
                 raise AvrecError(f"{error} Or name a map to drive on here: --map FILE.xodr") from error
             log.info("No CARLA server answers at %s:%d; an embedded world is started.", options.host, options.port)
-            version = carla.Client(options.host, options.port).get_client_version()
-            server = stack.enter_context(carla_bridge.serve(options.map, port=0, version=version))
-            client = carla_bridge.connect(server.host, server.port)
+            client = stack.enter_context(carla_bridge.own_world(options.map))
         world = client.get_world()
         town = world.get_map()
         spots = town.get_spawn_points()

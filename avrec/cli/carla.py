@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from typing import Literal
 
@@ -107,7 +106,7 @@ def replay(
     from scenarios import CATALOGUE
     from scenarios.by_name import case_named
 
-    carla = require("carla", "carla")
+    require("carla", "carla")
     names = parse_names(camera, "--camera") or []
     if save is not None and not names and lidar is None:
         raise AvrecError("--save has nothing to write. Add --camera NAME or --lidar MODEL.")
@@ -129,9 +128,7 @@ def replay(
             opened = opened.without_actor(track)
         played = opened if make is None else make(opened)
         if client is None:
-            version = carla.Client("127.0.0.1", 1).get_client_version()
-            server = stack.enter_context(carla_bridge.serve(os.fspath(scene), port=0, version=version))
-            client = carla_bridge.connect(server.host, server.port)
+            client = stack.enter_context(carla_bridge.own_world(scene))
         session = ReplaySession(client, played, step_s=step)
         counts = play(stack.enter_context(session), take, save, overwrite=overwrite, progress=progress)
         seconds, hits = session.seconds, session.collisions
