@@ -25,13 +25,13 @@ import carla_bridge
 from avrec.errors import AvrecError, require
 from carla_bridge.example_route_agent import drive, starts, synchronous, vehicle_at
 from carla_bridge.route_agent import LaneNetwork, Route, RouteAgent
+from carla_bridge.traffic import Traffic
 from tests.carla_bridge.support import loop_map
 
 __all__ = ["main"]
 
 BAR_M = 0.8
 TOWNS = ("Town01", "Town03")
-TRAFFIC_PORT = 8123
 
 
 @dataclass
@@ -114,14 +114,12 @@ def _drive(server: carla_bridge.Server, name: str, seed: int, options: argparse.
         sensor.listen(lambda event: hits.append(event.other_actor.id))
         stack.callback(sensor.destroy)
         if options.others:
-            _traffic(client, world, spots[1:], options.others, seed)
+            stack.enter_context(Traffic(client, vehicles=options.others, people=0, seed=seed))
         route = route_from(vehicle.get_location())
         agent = Watched(world, vehicle, route)
         start = time.perf_counter()
         outcome = drive(agent)
         rate = outcome.ticks / (time.perf_counter() - start)
-        if options.others:
-            client.get_trafficmanager(TRAFFIC_PORT).shut_down()
     others = len(set(hits))
     print(
         f"{name:>16} {seed:4d} {outcome.length_m:8.0f} {_junctions(town, route):9d} {len(route.changes):7d} "
@@ -142,27 +140,6 @@ def _junctions(town: Any, route: Route) -> int:
         found += number not in (-1, before)
         before = number
     return found
-
-
-def _traffic(client: Any, world: Any, spots: list[Any], count: int, seed: int) -> None:
-    command = require("carla", "carla").command
-    manager = client.get_trafficmanager(TRAFFIC_PORT)
-    manager.set_synchronous_mode(True)
-    manager.set_random_device_seed(seed)
-    kinds = [
-        each
-        for each in world.get_blueprint_library().filter("vehicle.*")
-        if each.get_attribute("base_type").as_str() == "car"
-    ]
-    client.apply_batch_sync(
-        [
-            command.SpawnActor(kinds[number % len(kinds)], spot).then(
-                command.SetAutopilot(command.FutureActor, True, TRAFFIC_PORT)
-            )
-            for number, spot in enumerate(spots[:count])
-        ],
-        True,
-    )
 
 
 if __name__ == "__main__":

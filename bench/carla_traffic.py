@@ -117,7 +117,7 @@ def drive(
         for name, value in manager.items():
             getattr(traffic.manager, name)(value)
         for step in range(steps):
-            frame = world.tick()
+            frame = traffic.tick()
             snapshot = world.get_snapshot()
             cars = {}
             for actor_id, car in {**traffic.vehicles, **traffic.people}.items():
@@ -146,7 +146,6 @@ def drive(
                         result.lane_errors.append(hypot(middle.x - pose.location.x, middle.y - pose.location.y))
                     if _watch(rests, actor_id, pose.location, car, step * STEP_S):
                         result.stuck.add(actor_id)
-            traffic.step()
         result.left, result.entered = traffic.left, traffic.entered
         result.ticks_per_s = steps / (time.perf_counter() - start)
         for sensor in sensors.values():

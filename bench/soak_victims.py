@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from avrec.errors import require
+from carla_bridge.tick_guard import tick, watched
 
 __all__ = ["KINDS", "main"]
 
@@ -100,8 +101,9 @@ def _manager(port: int) -> None:
     manager.set_synchronous_mode(True)
     for car in _cars(world, 10):
         car.set_autopilot(True, manager.get_port())
-    while True:
-        world.tick()
+    with watched(manager.get_port()):
+        while True:
+            tick(world)
 
 
 def _people(port: int) -> None:

@@ -24,6 +24,7 @@ if __package__ in (None, ""):  # run as a file
 import carla_bridge
 from avrec.errors import AvrecError, require
 from carla_bridge.route_agent import LaneNetwork, Route, RouteAgent
+from carla_bridge.tick_guard import tick
 
 __all__ = ["Outcome", "drive", "main", "starts", "synchronous", "vehicle_at"]
 
@@ -159,7 +160,7 @@ def vehicle_at(world: Any, spots: Iterable[Any], blueprint: str) -> Iterator[Any
         raise AvrecError("No spawn point to start from is free. Destroy some vehicles first.")
     try:
         for _ in range(10):
-            world.tick()
+            tick(world)
         yield vehicle
     finally:
         vehicle.destroy()
@@ -175,7 +176,7 @@ def drive(agent: RouteAgent, *, move_spectator: bool = False) -> Outcome:
         worst = max(worst, abs(agent.place.right_m))
         if agent.done:
             break
-        world.tick()
+        tick(world)
         ticks += 1
         step_s = world.get_snapshot().timestamp.delta_seconds
         waited_s = 0.0 if agent.place.along_m > best + 1.0 else waited_s + step_s

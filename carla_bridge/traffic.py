@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import random
 import socket
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
 from avrec.errors import AvrecError, require
+from carla_bridge.tick_guard import tick, watched
 
 __all__ = ["Traffic"]
 
@@ -34,7 +36,8 @@ WALK_MPS = 1.4
 class Traffic:
     """Vehicles and people of a client's world, as a context manager.
 
-    The caller ticks the world (or it runs by itself) and calls `step` after each tick.
+    `tick` steps a synchronous world and fills up the roads. Where somebody else ticks, or the world runs by itself,
+    call `step` after each tick.
 
     Attributes:
         manager: the Traffic Manager, for its own settings.
@@ -70,6 +73,7 @@ class Traffic:
         self._seed, self._port = seed, port
         self._random = random.Random(seed)
         self._steps = 0
+        self._watch = ExitStack()
         self._entries: list[Any] = []
         self._seen: set[int] = set()  # a newcomer is in no snapshot before the next tick
 
@@ -77,6 +81,7 @@ class Traffic:
         synchronous = self.world.get_settings().synchronous_mode
         self.manager = self.client.get_trafficmanager(self._port or _free_port())
         try:
+            self._watch.enter_context(watched(self.manager.get_port()))
             self.manager.set_synchronous_mode(synchronous)
             self.manager.set_random_device_seed(self._seed)
             self._populate(synchronous)
@@ -89,6 +94,16 @@ class Traffic:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def tick(self, *arguments: float) -> int:
+        """``world.tick(*arguments)`` and `step`; the frame's number.
+
+        Unlike the plain call it does not hang where the client's Traffic Manager misses a tick: see
+        `carla_bridge.tick_guard`.
+        """
+        frame = tick(self.world, *arguments)
+        self.step()
+        return frame
 
     def step(self) -> None:
         """After a tick: replace the vehicles that are gone."""
@@ -109,6 +124,7 @@ class Traffic:
 
     def close(self) -> None:
         """Take everybody off the road, and end the Traffic Manager."""
+        self._watch.close()
         if self.manager is None:
             return
         for controller in self.controllers:
@@ -157,7 +173,7 @@ class Traffic:
 
     def _wait(self, synchronous: bool) -> None:
         if self._crowd:
-            self.world.tick() if synchronous else self.world.wait_for_tick()
+            tick(self.world) if synchronous else self.world.wait_for_tick()
 
     def _enter(self) -> None:
         places = [vehicle.get_location() for vehicle in self.vehicles.values()]

@@ -9,6 +9,7 @@ from avrec.scenario import Scenario
 from carla_bridge.replay.case import CaseRun
 from carla_bridge.replay.sensors import Moment
 from carla_bridge.replay.stage import EGO, Cast, last_things, load_map
+from carla_bridge.tick_guard import tick
 
 __all__ = ["Run"]
 
@@ -62,7 +63,7 @@ class Run:
             world.apply_settings(wanted)
             self.cast = cast = Cast(carla, client, world, case.scene, traffic_manager_port, frozenset(case.actors))
             self._at_the_end(cast.leave_traffic_manager)
-            self._at_the_end(world.tick)  # so that everybody sees that they are gone
+            self._at_the_end(lambda: tick(world))  # so that everybody sees that they are gone
             self._at_the_end(lambda: cast.remove(list(cast.players.values())))
             cast.add_ego(ego_blueprint, case.start_us)
             if case.actors:
@@ -94,7 +95,7 @@ class Run:
         directed = {} if self.case_run is None else self.case_run.step(time_us)
         self.cast.update(time_us)
         self.cast.drive(time_us, self.step_s, directed)
-        frame = int(self.cast.world.tick())
+        frame = tick(self.cast.world)
         snapshot = self.cast.world.get_snapshot()
         self.cast.saw(time_us, snapshot)
         if self.case_run is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from carla_bridge.frames import flip_points
 from carla_bridge.replay.fit import actor_from_box, actor_from_rig, kind_of, ranked, track_role
 from carla_bridge.replay.path_follower import Path, PathFollower, path_of
 from carla_bridge.replay.player import Driver, Player, carla_transform, matrix_of
+from carla_bridge.tick_guard import watched
 from carla_bridge.world.client_map import text_for_clients
 
 __all__ = ["EGO", "Cast", "last_things", "load_map"]
@@ -87,6 +89,7 @@ class Cast:
 
     def __post_init__(self) -> None:
         self._traffic_manager: Any = None
+        self._watch = ExitStack()
         self.players: dict[str, Player] = {}
         self.given_up: set[str] = set()
         self._destroyed: set[str] = set()
@@ -196,6 +199,7 @@ class Cast:
             if self._traffic_manager is None:
                 self._traffic_manager = self.client.get_trafficmanager(self.traffic_manager_port)
                 self._traffic_manager.set_synchronous_mode(True)
+                self._watch.enter_context(watched(self._traffic_manager.get_port()))
             player.actor.set_autopilot(True, self._traffic_manager.get_port())
 
     def take_back(self, player: Player) -> None:
@@ -209,6 +213,7 @@ class Cast:
         if self._traffic_manager is not None:
             self._traffic_manager.set_synchronous_mode(False)
             self._traffic_manager = None
+            self._watch.close()
 
     def drive(self, time_us: int, dt: float, directed: Mapping[str, ActorState]) -> None:
         """Give every actor what it needs to be where it belongs after the next tick; a case moves the directed ones."""

@@ -14,6 +14,7 @@ import pytest
 import carla_bridge
 from avrec.maps import read_opendrive
 from bench.carla_traffic import drive
+from carla_bridge.tick_guard import tick, watched
 from carla_bridge.traffic import Traffic
 from carla_bridge.world.traffic_lights import lights_of_map
 from tests.carla_bridge.conftest import client_version
@@ -38,7 +39,8 @@ def manager(client: Any, world: Any) -> Iterator[Any]:
     found = client.get_trafficmanager(free_port())
     found.set_synchronous_mode(True)
     found.set_random_device_seed(3)
-    yield found
+    with watched(found.get_port()):
+        yield found
     for car in world.get_actors().filter("vehicle.*"):
         car.set_autopilot(False, found.get_port())
     found.shut_down()  # before the world is loaded again, or it crashes the client
@@ -67,7 +69,7 @@ def test_twenty_vehicles_and_people_for_a_minute(client: Any, world: Any) -> Non
     assert (found.left, found.entered) == (0, 0)
     assert sorted(found.lane_errors)[int(len(found.lane_errors) * 0.95)] < 0.8
     assert sorted(found.walked.values())[len(found.walked) // 2] > 30.0
-    world.tick()
+    tick(world)
     assert not world.get_actors().filter("vehicle.*")  # all taken off the road
     assert not world.get_actors().filter("walker.*")
     assert not world.get_actors().filter("controller.*")
@@ -93,15 +95,15 @@ def test_a_car_waits_at_a_red_light(world: Any, manager: Any) -> None:
     light.set_state(carla.TrafficLightState.Red)
     world.freeze_all_traffic_lights(True)
     car = spawn(world, 20)
-    world.tick()
+    tick(world)
     car.set_autopilot(True, manager.get_port())
     for _ in range(300):
-        world.tick()
+        tick(world)
     assert car.get_velocity().length() < 0.1
     assert 70.0 < car.get_location().x + car.bounding_box.extent.x < 80.5  # the line is at 80 m
     light.set_state(carla.TrafficLightState.Green)
     for _ in range(100):
-        world.tick()
+        tick(world)
     assert car.get_location().x > 85.0
 
 
@@ -116,11 +118,11 @@ def test_a_car_told_to_ignore_lights_runs_one(world: Any, manager: Any) -> None:
     world.get_traffic_light_from_opendrive_id("50").set_state(carla.TrafficLightState.Red)
     world.freeze_all_traffic_lights(True)
     car = spawn(world, 50)
-    world.tick()
+    tick(world)
     car.set_autopilot(True, manager.get_port())
     manager.ignore_lights_percentage(car, 100)
     for _ in range(160):
-        world.tick()
+        tick(world)
     assert car.get_location().x > 85.0
 
 
@@ -128,12 +130,12 @@ def test_a_car_told_to_ignore_lights_runs_one(world: Any, manager: Any) -> None:
 def test_speed_differences_are_of_the_limit(world: Any, manager: Any, less: float) -> None:
     green(world)
     car = spawn(world, 10)
-    world.tick()
+    tick(world)
     car.set_autopilot(True, manager.get_port())
     manager.vehicle_percentage_speed_difference(car, less)
     speeds = []
     for _ in range(160):
-        world.tick()
+        tick(world)
         speeds.append(car.get_velocity().length())
     assert max(speeds) == pytest.approx(car.get_speed_limit() * (1 - less / 100) / 3.6, rel=0.1)
 
@@ -145,8 +147,7 @@ def test_same_seed_same_traffic(client: Any, world: Any) -> None:
         synchronous(client.reload_world())
         with Traffic(client, vehicles=8, people=0, seed=5) as traffic:
             for _ in range(200):
-                client.get_world().tick()
-                traffic.step()
+                traffic.tick()
             return [(car.get_location().x, car.get_location().y) for car in traffic.vehicles.values()]
 
     first, second = places(), places()
@@ -185,14 +186,14 @@ def test_hybrid_traffic_moves_far_vehicles_without_physics(world: Any, manager: 
     green(world)
     hero = world.spawn_actor(hero_of(world), carla.Transform(carla.Location(20, 1.75, 0.3)))
     far = spawn(world, 60, -51.75, 180.0)
-    world.tick()
+    tick(world)
     manager.set_hybrid_physics_mode(True)
     manager.set_hybrid_physics_radius(30.0)
     for car in (hero, far):
         car.set_autopilot(True, manager.get_port())
     start = {car.id: car.get_location() for car in (hero, far)}
     for _ in range(60):
-        world.tick()
+        tick(world)
     for car in (hero, far):
         assert car.get_location().distance(start[car.id]) > 5.0
     assert abs(far.get_location().z) < 0.5
@@ -228,7 +229,7 @@ def test_lane_changes_and_paths(recordings: Path) -> None:
         manager = client.get_trafficmanager(free_port())
         manager.set_synchronous_mode(True)
         changer, follower = spawn(world, 5, 1.75), spawn(world, 30, SECOND_M)
-        world.tick()
+        tick(world)
         light = world.get_traffic_light_from_opendrive_id("50")
         assert sorted(stop.lane_id for stop in light.get_stop_waypoints()) == [-2, -1]  # one on each lane
         for car in (changer, follower):
@@ -238,10 +239,11 @@ def test_lane_changes_and_paths(recordings: Path) -> None:
         manager.set_path(follower, [carla.Location(x, SECOND_M, 0) for x in (50, 70, 90, 110)])
         manager.force_lane_change(changer, True)
         aside = []
-        for _ in range(200):
-            world.tick()
-            if changer.get_location().x < STRAIGHT_M:
-                aside.append(changer.get_location().y)
+        with watched(manager.get_port()):
+            for _ in range(200):
+                tick(world)
+                if changer.get_location().x < STRAIGHT_M:
+                    aside.append(changer.get_location().y)
         assert max(aside) == pytest.approx(SECOND_M, abs=0.8)
         assert follower.get_location().distance(carla.Location(30, SECOND_M, 0)) > 50.0
         for car in (changer, follower):

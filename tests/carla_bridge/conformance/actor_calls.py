@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from carla_bridge.tick_guard import watched
 from tests.carla_bridge.conformance.stage import LANE_Y, STEP_S, Stage, call, free_port, pixels, xyz
 from tests.carla_bridge.support import LIMIT_KMH
 
@@ -292,12 +293,13 @@ def set_autopilot(stage: Stage) -> None:
     stage.world.freeze_all_traffic_lights(True)
     stage.world.get_traffic_light_from_opendrive_id("50").set_state(stage.carla.TrafficLightState.Green)
     car.set_autopilot(True, port)
-    stage.ticks(120)
-    assert car.get_location().x > 45.0
-    assert abs(car.get_location().y - LANE_Y) < 0.5
-    car.set_autopilot(False, port)
-    car.apply_control(stage.carla.VehicleControl(brake=1.0))
-    stage.ticks(100)
+    with watched(port):
+        stage.ticks(120)
+        assert car.get_location().x > 45.0
+        assert abs(car.get_location().y - LANE_Y) < 0.5
+        car.set_autopilot(False, port)
+        car.apply_control(stage.carla.VehicleControl(brake=1.0))
+        stage.ticks(100)
     assert car.get_velocity().length() < 0.05
     manager.shut_down()
 

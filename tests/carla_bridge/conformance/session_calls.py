@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from carla_bridge.tick_guard import watched
 from tests.carla_bridge.conformance.stage import LANE_Y, STEP_S, Stage, call, free_port, junction_map, pixels, xyz
 from tests.carla_bridge.support import LATITUDE, LONGITUDE, loop_map
 
@@ -323,9 +324,10 @@ def set_synchronous_mode(stage: Stage) -> None:
         car = stage.car(20.0)
         car.set_autopilot(True, port)
         places = []
-        for _ in range(100):
-            stage.ticks()
-            places.append(car.get_location().x)
+        with watched(port):
+            for _ in range(100):
+                stage.ticks()
+                places.append(car.get_location().x)
         runs.append(places)
         car.set_autopilot(False, port)
         manager.shut_down()

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from carla_bridge.tick_guard import tick
+
 LANE_Y = 1.75
 """Middle of the eastbound lane of the loop map's road 0, in CARLA's frame."""
 STEP_S = 0.05
@@ -58,8 +60,8 @@ class Stage:
 
     def ticks(self, count: int = 1) -> int:
         for _ in range(count):
-            frame = self.world.tick()
-        return int(frame)
+            frame = tick(self.world)
+        return frame
 
     def hear(self, name: str, where: Any = None, parent: Any = None, **values: Any) -> tuple[Any, queue.Queue[Any]]:
         """A sensor and its messages."""

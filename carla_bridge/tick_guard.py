@@ -1,0 +1,112 @@
+"""Ticks that end although CARLA's client loses a wake-up.
+
+A tick of a synchronous world waits for the Traffic Managers of its process that are in step with it. Up to 0.9.16 a
+Traffic Manager looks whether it is wanted and lies down to wait while the notification passes by
+(https://github.com/carla-simulator/carla/issues/9172): it waits for the tick, the tick for it, for ever, about once in
+some ten thousand ticks. The guard notices and wakes it, over the RPC that each Traffic Manager serves on its port; its
+Python calls would wait for a lock that the tick holds.
+
+Like the client's Traffic Managers, who is watched is a matter of the whole process.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+__all__ = ["tick", "watched"]
+
+log = logging.getLogger(__name__)
+
+LOST_S = 5.0
+"""After the server's step; a Traffic Manager's takes milliseconds."""
+LOOK_S = 0.5
+ANSWER_S = 5.0
+_REQUEST = 0
+"""Kind of a MessagePack-RPC message: [0, number, name, arguments]."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Tick:
+    """One that has not come back, and the frame before it."""
+
+    world: Any
+    before: int
+
+
+_ports: list[int] = []
+_ticks: dict[int, _Tick] = {}
+_changed = threading.Condition()
+_watcher: threading.Thread | None = None
+
+
+@contextmanager
+def watched(port: int) -> Iterator[None]:
+    """Watch the synchronous Traffic Manager of this process on a port: `tick` cannot hang on it within the block."""
+    global _watcher
+    with _changed:
+        _ports.append(port)
+        if _watcher is None:
+            _watcher = threading.Thread(target=_watch, name="tick guard", daemon=True)
+            _watcher.start()
+        _changed.notify_all()
+    try:
+        yield
+    finally:
+        with _changed:
+            _ports.remove(port)
+
+
+def tick(world: Any, *arguments: float) -> int:
+    """``world.tick(*arguments)``, watched; the number of the frame."""
+    me = threading.get_ident()
+    _ticks[me] = _Tick(world, _frame(world))
+    try:
+        return int(world.tick(*arguments))
+    finally:
+        del _ticks[me]
+
+
+def _frame(world: Any) -> int:
+    return int(world.get_snapshot().frame)
+
+
+def _watch() -> None:
+    stepped_s: dict[_Tick, float] = {}
+    while True:
+        with _changed:
+            _changed.wait_for(lambda: _ports)
+        time.sleep(LOOK_S)
+        now_s = time.monotonic()
+        # A Traffic Manager that runs a step while the server still computes its own would be one ahead from then on.
+        pending = [each for each in tuple(_ticks.values()) if _frame(each.world) != each.before]
+        stepped_s = {each: stepped_s.get(each, now_s) for each in pending}
+        for each, since_s in stepped_s.items():
+            if now_s - since_s >= LOST_S:
+                _wake(each)
+                stepped_s[each] = now_s
+
+
+def _wake(lost: _Tick) -> None:
+    """Wake one Traffic Manager after the other until the tick comes back."""
+    for port in tuple(_ports):
+        if lost not in _ticks.values():
+            return
+        log.warning("The Traffic Manager on port %d missed a tick (CARLA's issue 9172) and is woken.", port)
+        try:
+            with socket.create_connection(("127.0.0.1", port), ANSWER_S) as connection:
+                # Leaving the synchronous mode notifies who waits; back in it, the woken one ends its step as ever.
+                for number, synchronous in enumerate((False, True)):
+                    connection.sendall(msgpack.packb([_REQUEST, number, "set_synchronous_mode", [synchronous]]))
+                    connection.recv(64)
+        except OSError as error:
+            log.error("The Traffic Manager on port %d could not be woken: %s.", port, error)
+        time.sleep(LOOK_S)
