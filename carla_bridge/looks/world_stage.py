@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from avrec.geometry import matrix_from_rpy
 from avrec.mesh.painted import Surface
 from avrec.mesh.rays import Hits, RayStage
-from carla_bridge.looks.body_parts import Lamp
+from carla_bridge.looks.bodies import doors_of, lamps_of, paint_of, shape_of
 from carla_bridge.looks.furniture import fixtures_of
-from carla_bridge.looks.people import person_shape, prop_shape
 from carla_bridge.looks.scenery import scenery
-from carla_bridge.looks.vehicles import door_shape, vehicle_shape
 from carla_bridge.looks.weather import sky_numbers
-from carla_bridge.world.actor import SOLID, Actor, ActorSpec, Kind
+from carla_bridge.world.actor import SOLID, Actor, Kind
 from carla_bridge.world.bumping import open_doors
 from carla_bridge.world.labels import Label
 from carla_bridge.world.traffic_lights import LightState, TrafficLight
@@ -35,15 +33,10 @@ Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
-# carla.VehicleLightState
-POSITION, LOW, HIGH, BRAKE, RIGHT, LEFT, REVERSE, SPECIAL = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20, 0x40, 0x200 | 0x400
-BASES = frozenset({"car", "van", "truck", "bus", "motorcycle", "bicycle"})
-SPECIALS = frozenset({"emergency", "taxi"})
-BLINK_S = 0.8
+LOW, HIGH = 0x2, 0x4  # carla.VehicleLightState
 MOST_HEADLIGHTS = 12
 HEADLIGHT_M = 160.0
 DIP_RAD = 0.045
-DEFAULT_PAINT = (0.20, 0.21, 0.23)
 
 
 @dataclass(frozen=True)
@@ -115,7 +108,7 @@ class WorldStage:
         around = [_holds(actor, row, origin) for actor, row in zip(actors, pose, strict=True)]
         actors = [actor for actor, inside in zip(actors, around, strict=True) if not inside]
         pose = pose[[not inside for inside in around]]
-        lamps = [_lamps(actor, world.time_s) for actor in actors]
+        lamps = [lamps_of(actor, world.time_s) for actor in actors]
         states = tuple(light.state for light in world.signals.lights)
         doors = tuple(actor.doors for actor in actors)
         key = (world.version, ignore, tuple(around), pose.tobytes(), tuple(lamps), doors, states)
@@ -130,44 +123,25 @@ class WorldStage:
         owners = [0, *(whose.get(signal, 0) for signal in self._signals)]
         bits = [0, *(shown.get(signal, 0) for signal in self._signals)]
         for actor, lit, place in zip(actors, lamps, _matrices(pose), strict=True):
-            shapes.append(self._of_spec(actor.spec))
+            shapes.append(self._shape(shape_of(actor.spec)))
             owners.append(actor.id)
             x, y, z = actor.spec.box_center
             place[:3, 3] += place[:3, :3] @ np.array([x, y, z - actor.spec.half[2]])
             poses.append(place)
-            paint.append(_paint(actor.spec))
+            paint.append(paint_of(actor.spec))
             bits.append(lit)
             if open_doors(actor):
-                shapes.append(self._doors_of(actor))
+                shapes.append(self._shape(doors_of(actor)))
                 owners.append(actor.id)
                 poses.append(place)
-                paint.append(_paint(actor.spec))
+                paint.append(paint_of(actor.spec))
                 bits.append(0)
         self._stage.place(shapes, np.stack(poses), paint, np.array(bits, dtype=np.uint32))
         self._owners = np.array([*owners, 0], dtype=np.int64)  # the last is nobody's: body -1
         self._placed, self._world = key, ref(world)
 
-    def _of_spec(self, spec: ActorSpec) -> int:
-        label = int((spec.labels or (Label.NONE,))[0])
-        if spec.kind is Kind.VEHICLE:
-            base, special = (spec.attributes.get(name, "") for name in ("base_type", "special_type"))
-            if spec.attributes.get("number_of_wheels") == "2" and base != "bicycle":
-                base = "motorcycle"
-            # Clients may write anything here; shapes are kept, so there must not be ever more of them.
-            base, special = base if base in BASES else "car", special if special in SPECIALS else ""
-            return self._shape(
-                (base, special, spec.half, label), lambda: vehicle_shape(base, spec.half, label, special)
-            )
-        if spec.kind is Kind.WALKER:
-            return self._shape((spec.type_id, spec.half), lambda: person_shape(spec.type_id, spec.half))
-        return self._shape((spec.type_id, spec.half, label), lambda: prop_shape(spec.type_id, spec.half, label))
-
-    def _doors_of(self, actor: Actor) -> int:
-        spec, places = actor.spec, open_doors(actor)
-        label = int((spec.labels or (Label.NONE,))[0])
-        return self._shape(("doors", spec.half, places, label), lambda: door_shape(spec.half, places, label))
-
-    def _shape(self, key: tuple[object, ...], make: Callable[[], Surface]) -> int:
+    def _shape(self, named: tuple[tuple[object, ...], Callable[[], Surface]]) -> int:
+        key, make = named
         if key not in self._shapes:
             self._shapes[key] = self._stage.add(make())
         return self._shapes[key]
@@ -208,32 +182,3 @@ def _matrices(poses: Float64) -> Float64:
     if len(poses):
         found[:, :3, :3] = matrix_from_rpy(poses[:, 3], poses[:, 4], poses[:, 5])
     return found
-
-
-def _paint(spec: ActorSpec) -> tuple[float, float, float]:
-    """The blueprint's colour, linear."""
-    parts = spec.attributes.get("color", "").split(",")
-    try:
-        red, green, blue = ((max(0, min(int(part), 255)) / 255) ** 2.2 for part in parts)
-    except ValueError:
-        return DEFAULT_PAINT
-    return red, green, blue
-
-
-def _lamps(actor: Actor, time_s: float) -> int:
-    """Bits of the shape's lamps from CARLA's bits; indicators and sirens blink."""
-    on = actor.lights
-    if not on:
-        return 0
-    half = (time_s % BLINK_S) < BLINK_S / 2
-    wanted = {
-        Lamp.FRONT: on & (LOW | HIGH),
-        Lamp.TAIL: on & (POSITION | LOW | HIGH),
-        Lamp.BRAKE: on & BRAKE,
-        Lamp.RIGHT: on & RIGHT and half,
-        Lamp.LEFT: on & LEFT and half,
-        Lamp.REVERSE: on & REVERSE,
-        Lamp.SIREN_RED: on & SPECIAL and half,
-        Lamp.SIREN_BLUE: on & SPECIAL and not half,
-    }
-    return sum(1 << lamp for lamp, lit in wanted.items() if lit)

@@ -1,0 +1,184 @@
+"""Bodies of `carla_bridge.looks` as Gaussians: flat blobs all over their faces, in colours that light gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from avrec.gaussians import SH_C0, Gaussians
+from avrec.geometry import quaternion_from_matrix
+from avrec.mesh.painted import Kind, Surface
+
+__all__ = ["Shell", "coloured", "shade", "shadow", "shell_of"]
+
+Float64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+Colour = tuple[float, float, float]
+
+BLOBS = 7000
+"""About how many a shell has; their spacing follows from its area, within these limits."""
+FINEST_M, COARSEST_M = 0.03, 0.2
+WIDE = 0.65
+"""Deviation of a blob over the distance to the next: so wide, 97 % of the light is absorbed anywhere between them."""
+THICK_M = 0.004
+OPACITY = 0.98
+GAMMA = 2.2
+PANE = np.array([0.20, 0.23, 0.26])
+"""What is seen in windows."""
+SHADOW = (0.55, 0.75, 0.9)
+"""Opacity of the shadow below a body, and its deviations over the half length and width."""
+SHADOW_UP_M = 0.04
+SET_ON_M = 0.04
+"""Faces so near before others of the same direction are set on them."""
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Blobs on a surface.
+
+    Attributes:
+        places, normals: float64 [S, 3] metres, unit vectors out of closed bodies.
+        turns: float64 [S, 3, 3]; the columns are the blob's two axes in the face, and the normal.
+        widths: float64 [S, 2] deviations along these axes, metres.
+        colours: float64 [S, 3] linear; ``paint``, ``kinds`` float64, uint8 [S] as in `Surface`.
+    """
+
+    places: Float64
+    turns: Float64
+    widths: Float64
+    colours: Float64
+    paint: Float64
+    kinds: NDArray[np.uint8]
+
+    @property
+    def normals(self) -> Float64:
+        """Float64 [S, 3]."""
+        return self.turns[:, :, 2]
+
+    def take(self, keep: Bool) -> Shell:
+        """Some of the blobs."""
+        return Shell(*(each[keep] for each in vars(self).values()))
+
+
+def shell_of(surface: Surface, up_m: float) -> Shell:
+    """Blobs all over a surface.
+
+    Args:
+        surface: any.
+        up_m: subtracted from heights; half the box's height where the surface starts at its foot.
+    """
+    corners = surface.vertices[surface.faces] - [0.0, 0.0, up_m]
+    sides = np.roll(corners, -1, axis=1) - corners
+    longest = np.linalg.norm(sides, axis=2).argmax(1)
+    pick = np.arange(len(corners)), longest
+    start, base, apex = corners[pick], sides[pick], corners[pick[0], (longest + 2) % 3]
+    normal = np.cross(base, apex - start)
+    area = np.linalg.norm(normal, axis=1) / 2
+    real = np.flatnonzero(area > 1e-7)
+    start, base, apex, normal, area = (each[real] for each in (start, base, apex, normal, area))
+    step = float(np.clip(np.sqrt(area.sum() / BLOBS), FINEST_M, COARSEST_M))
+    length = np.linalg.norm(base, axis=1)
+    along, up = base / length[:, None], normal / (2 * area)[:, None]
+    over = np.cross(up, along)
+    height, lean = 2 * area / length, ((apex - start) * along).sum(1)
+
+    # Strips along the longest side, and blobs on each strip.
+    rows = np.maximum(np.rint(height / step), 1.0).astype(np.int64)
+    face, strip = _expand(rows)
+    share = (strip + 0.5) / rows[face]
+    span = length[face] * (1 - share)
+    columns = np.maximum(np.rint(span / step), 1.0).astype(np.int64)
+    which, place = _expand(columns)
+    face, share, span, columns = face[which], share[which], span[which], columns[which]
+    far = lean[face] * share + span * (place + 0.5) / columns
+    places = start[face] + far[:, None] * along[face] + (height[face] * share)[:, None] * over[face]
+    turns = np.stack([along[face], over[face], up[face]], axis=-1)
+    turns[_inward(places, up[face])] *= [1.0, -1.0, -1.0]
+    number = real[face]
+    shell = Shell(
+        places,
+        turns,
+        WIDE * np.stack([span / columns, height[face] / rows[face]], axis=-1),
+        surface.colours[number].astype(np.float64),
+        surface.paint[number].astype(np.float64),
+        surface.kinds[number],
+    )
+    return shell.take(~_covered(shell, step))
+
+
+def _expand(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each of so many things in each group: the group, and its number there."""
+    group = np.repeat(np.arange(len(counts)), counts)
+    return group, np.arange(len(group)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _inward(places: Float64, normals: Float64) -> Bool:
+    """Whether normals point towards the spine of the body: faces have two sides, and no common direction."""
+    low, high = places.min(0), places.max(0)
+    middle, half = (low + high) / 2, (high - low) / 2
+    spine = np.tile(middle, (len(places), 1))
+    spine[:, 0] = np.clip(places[:, 0], middle[0] - 0.7 * half[0], middle[0] + 0.7 * half[0])
+    return np.asarray(((places - spine) * normals).sum(1) < 0.0)
+
+
+def _covered(shell: Shell, step: float) -> Bool:
+    """Blobs right behind another face: a pane, lamp or plate set on a wall. Gaussians so near mix their colours."""
+    pairs = cKDTree(shell.places).query_pairs(0.8 * step + SET_ON_M, output_type="ndarray")
+    pairs = np.concatenate([pairs, pairs[:, ::-1]])
+    below, above = pairs.T
+    away = shell.places[above] - shell.places[below]
+    out = (away * shell.normals[below]).sum(1)
+    aside = np.linalg.norm(away - out[:, None] * shell.normals[below], axis=1)
+    alike = (shell.normals[below] * shell.normals[above]).sum(1) > 0.9
+    hidden = np.zeros(len(shell.places), np.bool_)
+    hidden[below[alike & (out > 0.002) & (out < SET_ON_M) & (aside < 0.7 * step)]] = True
+    return hidden
+
+
+def shade(normals: Float64) -> Float64:
+    """How bright faces look, [S], 1 for upright ones: under an open sky more light comes from above than from below."""
+    return np.asarray(1.0 + np.where(normals[:, 2] > 0, 0.18, 0.45) * normals[:, 2])
+
+
+def coloured(shell: Shell, paint: Colour | Float64, lamps: int = 0, bright: float = 1.0) -> Gaussians:
+    """Gaussians of a shell, of one colour from all sides.
+
+    Args:
+        shell: blobs.
+        paint: linear colour of the body.
+        lamps: bits of those that are lit.
+        bright: multiplies colours as they are shown.
+    """
+    lamp = shell.kinds >= int(Kind.LAMP)
+    lit = lamp & ((lamps >> np.maximum(shell.kinds.astype(np.int64) - int(Kind.LAMP), 0) & 1) > 0)
+    share = shell.paint[:, None]
+    linear = np.where(lamp[:, None], shell.colours * share, shell.colours * (1 - share) + np.asarray(paint) * share)
+    shown = np.clip(linear, 0.0, 1.0) ** (1 / GAMMA)
+    shown[shell.kinds == int(Kind.GLASS)] = PANE
+    shown *= (shade(shell.normals) * bright)[:, None]
+    shown[lit] = np.clip(shell.colours[lit] * 1.6, 0.0, 1.0) ** (1 / GAMMA)
+    count = len(shell.places)
+    scales = np.concatenate([shell.widths, np.full((count, 1), THICK_M)], axis=1)
+    return Gaussians.from_parts(
+        shell.places,
+        quaternion_from_matrix(shell.turns),
+        np.log(scales),
+        np.full(count, np.log(OPACITY / (1 - OPACITY))),
+        ((np.clip(shown, 0.0, 1.0) - 0.5) / SH_C0)[:, None, :],
+    )
+
+
+def shadow(half: Float64 | tuple[float, float, float]) -> Gaussians:
+    """What a body darkens below itself when the sky is overcast: one soft dark blob on the ground."""
+    hx, hy, hz = half
+    opacity, long, wide = SHADOW
+    return Gaussians.from_parts(
+        np.array([[0.0, 0.0, SHADOW_UP_M - hz]]),
+        np.array([[1.0, 0.0, 0.0, 0.0]]),
+        np.log([[long * hx * 0.6, wide * hy * 0.6, THICK_M]]),
+        np.array([np.log(opacity / (1 - opacity))]),
+        np.full((1, 1, 3), (0.03 - 0.5) / SH_C0),
+    )
