@@ -158,10 +158,10 @@ class RigBox:
     size_m: tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        numbers = np.array([self.center_m, self.size_m], np.float64)
-        if numbers.shape != (2, 3) or not (np.abs(numbers) <= _LARGEST_CAR_M).all() or (numbers[1] <= 0).any():
+        middle, size = _three(self.center_m), _three(self.size_m)
+        if not (np.abs([middle, size]) <= _LARGEST_CAR_M).all() or (size <= 0).any():
             raise DataError(
-                f"The recording car cannot be a box of {list(self.size_m)} m around {list(self.center_m)}. Give three "
+                f"The recording car cannot be a box of {self.size_m} m around {self.center_m}. Give three "
                 "numbers each, in metres: the middle in the rig's frame, and length, width and height above 0."
             )
 
@@ -178,12 +178,22 @@ class RigBox:
         Raises:
             DataError: no such box.
         """
-        low, high = np.asarray(low_m, np.float64), np.asarray(high_m, np.float64)
-        if low.shape != (3,) or high.shape != (3,):
+        low, high = _three(low_m), _three(high_m)
+        if not np.isfinite([low, high]).all():
             raise DataError(f"A box needs two corners of three numbers each, found {low_m} and {high_m}.")
         # Recipes have centimetres; their binary halves should not show more digits.
         center, size = (np.round(each, 6).tolist() for each in ((low + high) / 2, high - low))
         return RigBox(tuple(center), tuple(size))
+
+
+def _three(values: object) -> Float64:
+    """Three numbers, float64 [3]; not numbers where they are anything else."""
+    try:
+        found = np.asarray(values)
+    except (TypeError, ValueError):  # ragged
+        found = np.empty(0)
+    fits = found.shape == (3,) and found.dtype.kind in "iuf"  # no text, nothing that is true or false
+    return found.astype(np.float64) if fits else np.full(3, np.nan)
 
 
 @dataclass(frozen=True)

@@ -127,9 +127,54 @@ def reconstruct(
     if resume and kept is None:
         raise AvrecError("Resuming needs the output whose checkpoint to go on from.")
     stored = checkpoint.read(kept, fingerprint) if resume and kept is not None else None
+
+    # What was optimised with is as large as the meshes are: it goes when `_learned` returns.
+    scene, interrupted = _learned(
+        drive, config, fingerprint, stored, held_out=held_out, downscale=downscale, holdout=holdout, device=device,
+        points=points, kept=kept, keep_whole=complete, progress=progress, observer=observer,
+    )  # fmt: skip
+    points = stored = None
+    if complete and not interrupted:
+        try:
+            scene = completed(scene, drive, traffic=traffic, progress=progress)
+        except KeyboardInterrupt:
+            interrupted = True
+    if target is not None and kept is not None:
+        try:
+            scene.save(target, overwrite=overwrite)
+        except OutputError as error:
+            if not kept.exists():
+                raise
+            raise OutputError(f"{error} The last checkpoint stays: then repeat the command with --resume.") from error
+        if interrupted:
+            logger.info("Stopped early; go on with --resume.")
+        else:
+            checkpoint.discard(kept)
+    return scene
+
+
+def _learned(
+    drive: Drive,
+    config: ReconstructionConfig,
+    fingerprint: str,
+    stored: checkpoint.Stored | None,
+    *,
+    held_out: Mapping[str, Bool],
+    downscale: float,
+    holdout: int,
+    device: str,
+    points: InitialPoints | None,
+    kept: Path | None,
+    keep_whole: bool,
+    progress: Progress,
+    observer: Observer | None,
+) -> tuple[Scene, bool]:
+    """Start, optimise and hand over a scene of Gaussians; and whether it was stopped early.
+
+    With ``keep_whole`` a checkpoint stays at the end: an hour of optimisation must not hang on a mesh.
+    """
     started = time.perf_counter()
 
-    # 1. What to learn from, and where to start.
     moving = moving_tracks(drive)
     pictures = load_pictures(
         drive, held_out, moving, downscale=downscale, rolling=config.model_shutter, progress=progress
@@ -141,7 +186,7 @@ def reconstruct(
         aligned = aligned_drive(drive, alignment)
     if points is None:
         points = initial_points(
-            aligned, held_out, seed=seed, max_points=config.most_points, downscale=working,
+            aligned, held_out, seed=config.seed, max_points=config.most_points, downscale=working,
             keypoints=alignment.keypoints if alignment else None, progress=progress,
         )  # fmt: skip
     depths = {}
@@ -161,7 +206,7 @@ def reconstruct(
         pictures=pictures,
         depths=depths,
         config=config,
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(config.seed),
         pose_uncertainty_rad=alignment.uncertainty_rad if alignment else math.inf,
         rasterizer=_rasterizer(device),
     )
@@ -169,34 +214,14 @@ def reconstruct(
         checkpoint.restore(stored, trainer)
     initialised_s = time.perf_counter() - started
 
-    # 2. Optimise.
     def scene_now() -> Scene:
         about = _source(drive, config, downscale, holdout, trainer, initialised_s, points, alignment)
         return _scene(drive, held_out, trainer.model, trainer.poses, moving, about)
 
     interrupted = _optimise(trainer, kept, fingerprint, progress, observer, scene_now)
-
-    # 3. Hand over.
-    scene = scene_now()
-    if complete and not interrupted:
-        if kept is not None:
-            _keep(kept, trainer, fingerprint)  # an hour of optimisation must not hang on a mesh
-        try:
-            scene = completed(scene, drive, traffic=traffic, progress=progress)
-        except KeyboardInterrupt:
-            interrupted = True
-    if target is not None and kept is not None:
-        try:
-            scene.save(target, overwrite=overwrite)
-        except OutputError as error:
-            if not kept.exists():
-                raise
-            raise OutputError(f"{error} The last checkpoint stays: then repeat the command with --resume.") from error
-        if interrupted:
-            logger.info("Stopped early; go on with --resume.")
-        else:
-            checkpoint.discard(kept)
-    return scene
+    if keep_whole and not interrupted and kept is not None:
+        _keep(kept, trainer, fingerprint)
+    return scene_now(), interrupted
 
 
 def _rasterizer(device: str) -> NativeRasterizer | AutogradRasterizer:

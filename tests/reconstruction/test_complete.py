@@ -282,3 +282,23 @@ def test_ctrl_c_while_meshing_keeps_the_scene(
     monkeypatch.undo()
     assert reconstruct(recording, **given, resume=True).mesh is not None
     assert not target.with_name(target.name + ".checkpoint").exists()
+
+
+def test_the_optimiser_is_gone_while_meshes_are_made(recording: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = sys.modules["avrec.reconstruction.reconstruct"]
+    held: list[weakref.ref[Any]] = []
+
+    class Watched(here.Trainer):  # type: ignore[name-defined, misc]
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**given)
+            held.extend(map(weakref.ref, (self, self.model, self.pictures[0])))
+
+    def meshed(scene: Scene, *_: object, **__: object) -> Scene:
+        alive.extend(each() for each in held)
+        return scene
+
+    alive: list[object] = []
+    monkeypatch.setattr(here, "Trainer", Watched)
+    monkeypatch.setattr(here, "completed", meshed)
+    quick(recording, iterations=3, complete=True)
+    assert alive == [None, None, None]
