@@ -6,17 +6,20 @@ Traffic Manager looks whether it is wanted and lies down to wait while the notif
 some ten thousand ticks. The guard notices and wakes it, over the RPC that each Traffic Manager serves on its port; its
 Python calls would wait for a lock that the tick holds.
 
-Like the client's Traffic Managers, who is watched is a matter of the whole process.
+Like the client's Traffic Managers, who is watched is a matter of the whole process. The guard is a thread of Python:
+where a second thread calls a Traffic Manager while a tick is lost, the client waits with Python's lock held, and nobody
+can help any more. Call Traffic Managers from the thread that ticks.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +37,13 @@ _REQUEST = 0
 """Kind of a MessagePack-RPC message: [0, number, name, arguments]."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Tick:
-    """One that has not come back, and the frame before it."""
+    """One that has not come back, the frame before it, and since when the server is known to have made its step."""
 
     world: Any
     before: int
+    stepped_s: float | None = None
 
 
 _ports: list[int] = []
@@ -54,14 +58,14 @@ def watched(port: int) -> Iterator[None]:
     global _watcher
     with _changed:
         _ports.append(port)
-        if _watcher is None:
+        if _watcher is None or not _watcher.is_alive():
             _watcher = threading.Thread(target=_watch, name="tick guard", daemon=True)
             _watcher.start()
         _changed.notify_all()
     try:
         yield
     finally:
-        with _changed:
+        with _changed, suppress(ValueError):  # a child of this process has forgotten it
             _ports.remove(port)
 
 
@@ -80,19 +84,32 @@ def _frame(world: Any) -> int:
 
 
 def _watch() -> None:
-    stepped_s: dict[_Tick, float] = {}
     while True:
         with _changed:
             _changed.wait_for(lambda: _ports)
         time.sleep(LOOK_S)
-        now_s = time.monotonic()
+        try:
+            _look(time.monotonic())
+        except Exception:  # of a program's log, say; the next tick needs the guard as well
+            log.exception("The guard of ticks stumbled.")
+
+
+def _look(now_s: float) -> None:
+    """Wake whom the pending ticks wait for. What it knows of worlds it forgets: they end with who holds them."""
+    for each in tuple(_ticks.values()):
         # A Traffic Manager that runs a step while the server still computes its own would be one ahead from then on.
-        pending = [each for each in tuple(_ticks.values()) if _frame(each.world) != each.before]
-        stepped_s = {each: stepped_s.get(each, now_s) for each in pending}
-        for each, since_s in stepped_s.items():
-            if now_s - since_s >= LOST_S:
-                _wake(each)
-                stepped_s[each] = now_s
+        if each.stepped_s is None and _has_stepped(each):
+            each.stepped_s = now_s
+        if each.stepped_s is not None and now_s - each.stepped_s >= LOST_S:
+            _wake(each)
+            each.stepped_s = now_s
+
+
+def _has_stepped(pending: _Tick) -> bool:
+    try:
+        return _frame(pending.world) != pending.before
+    except RuntimeError:  # the world was loaded anew meanwhile; a step ahead is better than a wait without an end
+        return True
 
 
 def _wake(lost: _Tick) -> None:
@@ -110,3 +127,15 @@ def _wake(lost: _Tick) -> None:
         except OSError as error:
             log.error("The Traffic Manager on port %d could not be woken: %s.", port, error)
         time.sleep(LOOK_S)
+
+
+def _begin_anew() -> None:
+    """A forked child has neither the threads nor the Traffic Managers of its parent."""
+    global _changed, _watcher
+    _changed, _watcher = threading.Condition(), None
+    _ports.clear()
+    _ticks.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

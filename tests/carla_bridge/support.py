@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import queue
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import pi
 from typing import Any
+
+from carla_bridge.tick_guard import watched
+
+WAIT_S = 60.0
+"""For what should come at once: it ends a hang, and measures nothing."""
 
 STRAIGHT_M = 120.0
 RADIUS_M = 25.0
@@ -94,3 +103,31 @@ def synchronous(world: Any, step_s: float = 0.05) -> None:
     settings.synchronous_mode = True
     settings.fixed_delta_seconds = step_s
     world.apply_settings(settings)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def traffic_manager(client: Any) -> Iterator[Any]:
+    """One that is watched. It ends before the world is loaded again, or it would crash the client."""
+    manager = client.get_trafficmanager(free_port())
+    with watched(manager.get_port()):
+        try:
+            yield manager
+        finally:
+            for car in client.get_world().get_actors().filter("vehicle.*"):
+                car.set_autopilot(False, manager.get_port())
+            manager.shut_down()
+
+
+def message_of(frame: int, messages: queue.Queue[Any]) -> Any:
+    """The message of a frame: a tick comes back before its messages have come."""
+    while True:
+        found = messages.get(timeout=WAIT_S)
+        if found.frame >= frame:
+            assert found.frame == frame
+            return found

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.carla_bridge.support import loop_map, synchronous
+from tests.carla_bridge.support import WAIT_S, loop_map, synchronous
 
 carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
 
@@ -51,7 +51,7 @@ def look(world: Any, library: Any) -> Any:
     def picture() -> Any:
         frame = world.tick()
         while True:
-            image = images.get(timeout=10.0)
+            image = images.get(timeout=WAIT_S)
             if image.frame == frame:
                 return np.frombuffer(image.raw_data, np.uint8).reshape(HEIGHT, WIDTH, 4)[..., 2::-1].astype(int)
 
@@ -466,7 +466,7 @@ def test_cyclists_run_into_open_doors(world: Any, library: Any, opened: bool) ->
     run(world, 60)
     assert (bike.get_location().x > 43.0) is not opened
     if opened:
-        hit = hits.get(timeout=10.0)
+        hit = hits.get(timeout=WAIT_S)
         assert hit.other_actor.id == parked.id
         assert hit.normal_impulse.x < 0.0
     for each in (sensor, bike, parked):

@@ -14,7 +14,7 @@ import pytest
 from avrec.geometry import Anchor, geodetic_from_local
 from carla_bridge.sensors.lens import bend, fringe
 from carla_bridge.server.blueprints import catalogue
-from tests.carla_bridge.support import LATITUDE, LONGITUDE
+from tests.carla_bridge.support import LATITUDE, LONGITUDE, WAIT_S
 
 carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
 
@@ -67,7 +67,7 @@ def test_the_first_frame_after_listen_is_there(world: Any, library: Any, car: An
     for _ in range(5):
         sensor, messages = listen(world, library, "sensor.other.imu", car)
         frame = world.tick()
-        assert messages.get(timeout=5.0).frame == frame
+        assert messages.get(timeout=WAIT_S).frame == frame
         sensor.stop()
         sensor.destroy()
 
@@ -80,7 +80,7 @@ def test_every_picture_comes_with_its_frame(world: Any, library: Any, car: Any) 
     for _ in range(3):
         frame = world.tick()
         for _, messages in sensors:
-            image = messages.get(timeout=5.0)
+            image = messages.get(timeout=WAIT_S)
             assert (image.frame, image.width, image.height, image.fov) == (frame, WIDTH, HEIGHT, 90.0)
     for sensor, _ in sensors:
         assert sensor.is_listening()
@@ -98,10 +98,10 @@ def test_depth_and_labels_are_those_of_the_geometry(world: Any, library: Any, ca
     _b, labels = listen(world, library, "sensor.camera.semantic_segmentation", car, bonnet, **size)
     _c, owners = listen(world, library, "sensor.camera.instance_segmentation", car, bonnet, **size)
     world.tick()
-    bgra = pixels(depths.get(timeout=5.0)).astype(np.float64)
+    bgra = pixels(depths.get(timeout=WAIT_S)).astype(np.float64)
     depth = (bgra[..., 2] + 256 * bgra[..., 1] + 65536 * bgra[..., 0]) / (2**24 - 1) * 1000
-    label = pixels(labels.get(timeout=5.0))[..., 2]
-    owner = pixels(owners.get(timeout=5.0))
+    label = pixels(labels.get(timeout=WAIT_S))[..., 2]
+    owner = pixels(owners.get(timeout=WAIT_S))
     row, column = HEIGHT // 2, WIDTH // 2
     assert depth[row, column] == pytest.approx(25.0 - 2.5 - 2.602, abs=0.01)
     assert label[row, column] == 15  # truck
@@ -116,7 +116,7 @@ def test_depth_and_labels_are_those_of_the_geometry(world: Any, library: Any, ca
 def test_pictures_convert_and_are_saved(world: Any, library: Any, car: Any, tmp_path: Any) -> None:
     _sensor, messages = listen(world, library, "sensor.camera.depth", car, image_size_x=WIDTH, image_size_y=HEIGHT)
     world.tick()
-    image = messages.get(timeout=5.0)
+    image = messages.get(timeout=WAIT_S)
     image.convert(carla.ColorConverter.LogarithmicDepth)
     image.save_to_disk(str(tmp_path / "depth.png"))
     assert (tmp_path / "depth.png").stat().st_size > 100
@@ -128,7 +128,7 @@ def test_lidar_points_lie_on_the_road_and_on_cars(world: Any, library: Any, car:
     _a, plain = listen(world, library, "sensor.lidar.ray_cast", car, dropoff_general_rate=0.0, **values)
     _b, semantic = listen(world, library, "sensor.lidar.ray_cast_semantic", car, **values)
     world.tick()
-    sweep = semantic.get(timeout=5.0)
+    sweep = semantic.get(timeout=WAIT_S)
     points = [(p.point.x, p.point.y, p.point.z, p.object_idx, p.object_tag) for p in sweep]
     assert sum(sweep.get_point_count(channel) for channel in range(16)) == len(points) > 500
     hits = [point for point in points if point[3] == other.id]
@@ -141,7 +141,7 @@ def test_lidar_points_lie_on_the_road_and_on_cars(world: Any, library: Any, car:
     road = [point for point in points if point[4] == 1]
     assert len(road) > 100
     assert [point[2] for point in road] == pytest.approx([-2.0] * len(road), abs=0.01)
-    cloud = plain.get(timeout=5.0)
+    cloud = plain.get(timeout=WAIT_S)
     raw = np.frombuffer(cloud.raw_data, dtype=np.float32).reshape(-1, 4)
     distance = np.linalg.norm(raw[:, :3], axis=1)
     np.testing.assert_allclose(raw[:, 3], np.exp(-0.004 * distance), atol=1e-5)
@@ -152,7 +152,7 @@ def test_radar_sees_what_comes(world: Any, library: Any, car: Any) -> None:
     _sensor, messages = listen(world, library, "sensor.other.radar", car, carla.Transform(carla.Location(2.5, 0, 1)))
     other.set_target_velocity(carla.Vector3D(-10, 0, 0))
     world.tick()
-    found = [each for each in messages.get(timeout=5.0) if each.velocity < -5.0]
+    found = [each for each in messages.get(timeout=WAIT_S) if each.velocity < -5.0]
     assert found
     for each in found:
         assert each.velocity == pytest.approx(-10.0, abs=0.5)
@@ -163,7 +163,7 @@ def test_radar_sees_what_comes(world: Any, library: Any, car: Any) -> None:
 def test_gnss_is_where_geodesy_says(world: Any, library: Any, car: Any) -> None:
     _sensor, messages = listen(world, library, "sensor.other.gnss", car, carla.Transform(carla.Location(z=2)))
     world.tick()
-    fix = messages.get(timeout=5.0)
+    fix = messages.get(timeout=WAIT_S)
     place = car.get_location()
     expected = geodetic_from_local(Anchor(LATITUDE, LONGITUDE), np.array([place.x, -place.y, place.z + 2]))
     assert (fix.latitude, fix.longitude) == pytest.approx(tuple(expected[:2]), abs=1e-9)
@@ -173,13 +173,13 @@ def test_gnss_is_where_geodesy_says(world: Any, library: Any, car: Any) -> None:
 def test_imu_at_rest_and_in_a_bend(world: Any, library: Any, car: Any) -> None:
     _sensor, messages = listen(world, library, "sensor.other.imu", car)
     world.tick()
-    rest = messages.get(timeout=5.0)
+    rest = messages.get(timeout=WAIT_S)
     assert (rest.accelerometer.x, rest.accelerometer.y, rest.accelerometer.z) == pytest.approx((0, 0, 9.81), abs=1e-3)
     assert degrees(rest.compass) == pytest.approx(90.0)  # facing east
     car.apply_control(carla.VehicleControl(throttle=0.5, steer=0.2))
     for _ in range(60):
         world.tick()
-        moving = messages.get(timeout=5.0)
+        moving = messages.get(timeout=WAIT_S)
     assert moving.gyroscope.z > 0.05  # to the right
     assert moving.gyroscope.z == pytest.approx(np.radians(car.get_angular_velocity().z), abs=1e-4)
     assert moving.accelerometer.y > 0.3  # towards the middle of the bend, on the right
@@ -200,7 +200,7 @@ def test_noise_is_the_same_for_the_same_seed(client: Any) -> None:
         found = []
         for _ in range(10):
             world.tick()
-            one = messages.get(timeout=5.0)
+            one = messages.get(timeout=WAIT_S)
             found += [one.accelerometer.x, one.gyroscope.z]
         return found
 
@@ -216,11 +216,11 @@ def test_collisions_are_told_to_both(world: Any, library: Any, car: Any) -> None
     car.set_target_velocity(carla.Vector3D(15, 0, 0))
     for _ in range(20):
         world.tick()
-    event = mine.get(timeout=5.0)
+    event = mine.get(timeout=WAIT_S)
     assert event.actor.id == car.id
     assert event.other_actor.id == other.id
     assert event.normal_impulse.length() > 1000.0
-    assert theirs.get(timeout=5.0).other_actor.id == car.id
+    assert theirs.get(timeout=WAIT_S).other_actor.id == car.id
 
 
 def test_lane_invasion_comes_from_the_client(world: Any, library: Any, car: Any) -> None:
@@ -230,7 +230,7 @@ def test_lane_invasion_comes_from_the_client(world: Any, library: Any, car: Any)
     car.set_transform(carla.Transform(carla.Location(30, 1.75, 0), carla.Rotation(0, -25, 0)))
     for _ in range(20):
         world.tick()
-    marks = messages.get(timeout=5.0).crossed_lane_markings
+    marks = messages.get(timeout=WAIT_S).crossed_lane_markings
     assert carla.LaneMarkingType.Broken in {mark.type for mark in marks} | {carla.LaneMarkingType.Broken}
     assert marks
 
@@ -241,7 +241,7 @@ def test_obstacles_ahead(world: Any, library: Any, car: Any) -> None:
     _a, all_things = listen(world, library, "sensor.other.obstacle", car, mount, distance=20)
     _b, moving_things = listen(world, library, "sensor.other.obstacle", car, mount, distance=20, only_dynamics="true")
     world.tick()
-    event = all_things.get(timeout=5.0)
+    event = all_things.get(timeout=WAIT_S)
     assert event.other_actor.id == other.id
     assert event.distance == pytest.approx(7.5 - 0.2, abs=0.05)
     assert moving_things.empty()
@@ -255,7 +255,7 @@ def test_sensor_tick_keeps_its_phase(world: Any, library: Any, car: Any) -> None
         world.tick()
     for tick, (_, messages) in sensors.items():
         frames = [first + int(np.ceil(k * tick / 0.05 - 1e-6)) for k in range(int(20 * 0.05 / tick) + 1)]
-        assert [messages.get(timeout=5.0).frame - first for _ in frames] == [frame - first for frame in frames]
+        assert [messages.get(timeout=WAIT_S).frame - first for _ in frames] == [frame - first for frame in frames]
 
 
 def test_a_slow_lidar_sends_all_points_since_its_last_message(world: Any, library: Any, car: Any) -> None:
@@ -264,9 +264,9 @@ def test_a_slow_lidar_sends_all_points_since_its_last_message(world: Any, librar
     _b, fast = listen(world, library, "sensor.lidar.ray_cast_semantic", car, **values)
     for _ in range(9):
         world.tick()
-    assert [len(slow.get(timeout=5.0)) for _ in range(3)] == [3200] * 3
-    assert len(fast.get(timeout=5.0)) == 800
-    turned = fast.get(timeout=5.0).horizontal_angle - fast.get(timeout=5.0).horizontal_angle
+    assert [len(slow.get(timeout=WAIT_S)) for _ in range(3)] == [3200] * 3
+    assert len(fast.get(timeout=WAIT_S)) == 800
+    turned = fast.get(timeout=WAIT_S).horizontal_angle - fast.get(timeout=WAIT_S).horizontal_angle
     assert abs(turned) == pytest.approx(np.pi)  # 10 turns a second
 
 
@@ -283,7 +283,7 @@ def test_lens_exposure_and_fringes_reach_the_client(world: Any, library: Any, ca
     for name, values in settings.items():
         seen[name] = listen(world, library, "sensor.camera.rgb", car, **size, **values)
     world.tick()
-    pictures = {name: pixels(messages.get(timeout=5.0)).astype(int) for name, (_, messages) in seen.items()}
+    pictures = {name: pixels(messages.get(timeout=WAIT_S)).astype(int) for name, (_, messages) in seen.items()}
     usual = pictures["usual"][..., :3]
     wanted = np.rint((((usual / 255) ** 2.2) * 0.25) ** (1 / 2.2) * 255)
     np.testing.assert_allclose(pictures["dark"][..., :3], wanted, atol=1)
@@ -307,7 +307,7 @@ def test_an_event_camera_tells_of_what_moves(world: Any, library: Any, car: Any)
     car.set_transform(carla.Transform(carla.Location(20, 1.75, 0.0), carla.Rotation(yaw=5)))
     before = world.get_snapshot().timestamp.elapsed_seconds
     world.tick()
-    found = messages.get(timeout=5.0)
+    found = messages.get(timeout=WAIT_S)
     raw = np.frombuffer(found.raw_data, np.dtype([("x", "<u2"), ("y", "<u2"), ("t", "<i8"), ("polarity", "?")]))
     assert len(raw) == len(found) > 20
     assert raw["x"].max() < WIDTH
@@ -327,7 +327,7 @@ def test_a_radar_on_a_turning_mount_and_an_imu_off_the_middle(world: Any, librar
     for turn in range(4):
         car.set_transform(carla.Transform(carla.Location(20, 1.75, 0.0), carla.Rotation(yaw=4.5 * turn)))
         world.tick()
-        out, center = forces.get(timeout=5.0), middle.get(timeout=5.0)
+        out, center = forces.get(timeout=WAIT_S), middle.get(timeout=WAIT_S)
     assert out.gyroscope.z == pytest.approx(spin, abs=1e-3)
     assert out.accelerometer.x - center.accelerometer.x == pytest.approx(-(spin**2) * 2.0, rel=0.05)
 

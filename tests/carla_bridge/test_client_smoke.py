@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.carla_bridge.support import synchronous
+from tests.carla_bridge.support import WAIT_S, synchronous
 
 carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
 
@@ -182,7 +182,7 @@ def test_collisions_are_the_same_in_every_run(client: Any, names: tuple[str, str
             for each in (first, second):
                 place, turn, speed = each.get_location(), each.get_transform().rotation, each.get_velocity()
                 found += [place.x, place.y, place.z, turn.yaw, speed.x, speed.y]
-        event = hits.get(timeout=5.0)
+        event = hits.get(timeout=WAIT_S)
         assert event.other_actor.id == second.id
         return [*found, event.normal_impulse.x, event.normal_impulse.y]
 
@@ -250,7 +250,7 @@ def test_sensors_say_the_same_in_every_run(client: Any, name: str) -> None:
         found = []
         for _ in range(12):
             world.tick()
-            found.append(content(messages.get(timeout=10.0)))
+            found.append(content(messages.get(timeout=WAIT_S)))
         sensor.destroy()
         return found
 
@@ -278,10 +278,10 @@ def test_sensor_tick_is_kept_over_many_messages(world: Any, step_s: float) -> No
     count = 120
     ticks(world, count)
     for tick_s, every in wanted.items():
-        messages = [heard[tick_s].get(timeout=5.0)]
+        messages = [heard[tick_s].get(timeout=WAIT_S)]
         expected = count if tick_s == 0.0 else int(count * step_s / max(tick_s, step_s))
         while len(messages) < expected - 1:
-            messages.append(heard[tick_s].get(timeout=5.0))
+            messages.append(heard[tick_s].get(timeout=WAIT_S))
         frames = np.diff([each.frame for each in messages])
         if every:  # 0.05 s is no multiple of 0.02 s
             assert (frames == every).all()
@@ -307,7 +307,7 @@ def test_synchrony_under_stress(world: Any) -> None:
         sensor.listen(lambda data, messages=heard[-1]: messages.put(data.frame))
     for _ in range(100):
         frame = world.tick()
-        assert [messages.get(timeout=10.0) for messages in heard] == [frame] * len(heard)
+        assert [messages.get(timeout=WAIT_S) for messages in heard] == [frame] * len(heard)
     assert all(messages.empty() for messages in heard)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ import pytest
 import carla_bridge
 from avrec.maps import read_opendrive
 from bench.carla_traffic import drive
-from carla_bridge.tick_guard import tick, watched
+from carla_bridge.tick_guard import tick
 from carla_bridge.traffic import Traffic
 from carla_bridge.world.traffic_lights import lights_of_map
 from tests.carla_bridge.conftest import client_version
-from tests.carla_bridge.support import STRAIGHT_M, loop_map, synchronous
+from tests.carla_bridge.support import STRAIGHT_M, loop_map, synchronous, traffic_manager
 
 carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
 
@@ -27,23 +27,13 @@ SECOND_M = 5.25
 """Middle of the second lane of `wide_map`, metres beside the centre line."""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def manager(client: Any, world: Any) -> Iterator[Any]:
     """A Traffic Manager in step with the world."""
-    found = client.get_trafficmanager(free_port())
-    found.set_synchronous_mode(True)
-    found.set_random_device_seed(3)
-    with watched(found.get_port()):
+    with traffic_manager(client) as found:
+        found.set_synchronous_mode(True)
+        found.set_random_device_seed(3)
         yield found
-    for car in world.get_actors().filter("vehicle.*"):
-        car.set_autopilot(False, found.get_port())
-    found.shut_down()  # before the world is loaded again, or it crashes the client
 
 
 def spawn(world: Any, x: float, y: float = 1.75, yaw: float = 0.0) -> Any:
@@ -221,12 +211,15 @@ def wide_map() -> bytes:
 
 def test_lane_changes_and_paths(recordings: Path) -> None:
     """A forced lane change is made; a path leads over its points."""
-    with carla_bridge.serve(wide_map(), port=0, version=client_version(), recordings=recordings) as server:
+    with (
+        carla_bridge.serve(wide_map(), port=0, version=client_version(), recordings=recordings) as server,
+        ExitStack() as here,
+    ):
         client = carla_bridge.connect(server.host, server.port)
         world = client.get_world()
         synchronous(world)
         green(world)
-        manager = client.get_trafficmanager(free_port())
+        manager = here.enter_context(traffic_manager(client))
         manager.set_synchronous_mode(True)
         changer, follower = spawn(world, 5, 1.75), spawn(world, 30, SECOND_M)
         tick(world)
@@ -239,13 +232,9 @@ def test_lane_changes_and_paths(recordings: Path) -> None:
         manager.set_path(follower, [carla.Location(x, SECOND_M, 0) for x in (50, 70, 90, 110)])
         manager.force_lane_change(changer, True)
         aside = []
-        with watched(manager.get_port()):
-            for _ in range(200):
-                tick(world)
-                if changer.get_location().x < STRAIGHT_M:
-                    aside.append(changer.get_location().y)
+        for _ in range(200):
+            tick(world)
+            if changer.get_location().x < STRAIGHT_M:
+                aside.append(changer.get_location().y)
         assert max(aside) == pytest.approx(SECOND_M, abs=0.8)
         assert follower.get_location().distance(carla.Location(30, SECOND_M, 0)) > 50.0
-        for car in (changer, follower):
-            car.set_autopilot(False, manager.get_port())
-        manager.shut_down()

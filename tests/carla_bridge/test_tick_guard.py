@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
+import signal
 import socket
 import threading
+import time
+import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -16,6 +22,7 @@ import pytest
 
 from carla_bridge import tick_guard
 from carla_bridge.tick_guard import tick, watched
+from tests.carla_bridge.support import WAIT_S
 
 
 @pytest.fixture(autouse=True)
@@ -58,14 +65,14 @@ def stuck_manager() -> Iterator[StuckManager]:
         thread.start()
         yield manager
         listener.shutdown(socket.SHUT_RDWR)
-    thread.join(5.0)
+    thread.join(WAIT_S)
 
 
 class StuckWorld:
-    """Steps at once or late, and comes back when the manager is woken."""
+    """Steps at once, and comes back when the manager is woken."""
 
-    def __init__(self, woken: threading.Event, steps_at_once: bool = True) -> None:
-        self.frame, self.woken, self.steps_at_once = 7, woken, steps_at_once
+    def __init__(self, woken: threading.Event) -> None:
+        self.frame, self.woken = 7, woken
         self.arguments: tuple[float, ...] = ()
 
     def get_snapshot(self) -> Any:
@@ -73,12 +80,8 @@ class StuckWorld:
 
     def tick(self, *arguments: float) -> int:
         self.arguments = arguments
-        if self.steps_at_once:
-            self.frame += 1
-            assert self.woken.wait(20.0)
-        else:
-            self.woken.wait(0.6)
-            self.frame += 1
+        self.frame += 1
+        assert self.woken.wait(WAIT_S)
         return self.frame
 
 
@@ -91,19 +94,95 @@ def test_who_missed_a_tick_is_woken(caplog: pytest.LogCaptureFixture) -> None:
     assert f"port {manager.port} missed a tick" in caplog.text
 
 
-def test_a_server_that_takes_its_time_wakes_nobody() -> None:
+def test_a_server_that_takes_its_time_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(StuckWorld):
+        def tick(self, *arguments: float) -> int:
+            for now_s in (0.0, 100.0, 200.0, 300.0):
+                tick_guard._look(now_s)
+            self.frame += 1
+            return self.frame
+
+    monkeypatch.setattr(tick_guard, "LOST_S", 50.0)
     with stuck_manager() as manager, watched(manager.port):
-        assert tick(StuckWorld(manager.woken, steps_at_once=False)) == 8
+        assert tick(Slow(manager.woken)) == 8
     assert manager.told == []
 
 
-def test_the_one_that_sleeps_is_found_among_several() -> None:
+def test_the_one_that_sleeps_is_found_among_several(caplog: pytest.LogCaptureFixture) -> None:
     """Of two, the first cannot be reached."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
+    with socket.socket() as closed, stuck_manager() as manager:
+        closed.bind(("127.0.0.1", 0))  # and does not listen
         nobody = closed.getsockname()[1]
-    with stuck_manager() as manager, watched(nobody), watched(manager.port):
-        assert tick(StuckWorld(manager.woken)) == 8
+        with watched(nobody), watched(manager.port):
+            assert tick(StuckWorld(manager.woken)) == 8
     assert len(manager.told) == 2
+    assert f"port {nobody} could not be woken" in caplog.text
+
+
+def test_two_worlds_tick_at_once() -> None:
+    """Each in a thread of its own; the client lets their Traffic Managers step one after the other."""
+    with stuck_manager() as manager, watched(manager.port), ThreadPoolExecutor(2) as pool:
+        ticks = [pool.submit(tick, StuckWorld(manager.woken)) for _ in range(2)]
+        assert [each.result(WAIT_S) for each in ticks] == [8, 8]
+
+
+def test_a_world_that_is_gone_does_not_end_the_guard() -> None:
+    class Gone(StuckWorld):
+        def get_snapshot(self) -> Any:
+            if self.frame != 7:
+                raise RuntimeError("trying to access an expired episode")
+            return super().get_snapshot()
+
+    with stuck_manager() as manager, watched(manager.port):
+        assert tick(Gone(manager.woken)) == 8
+    assert len(manager.told) == 2
+
+
+def test_a_log_that_fails_does_not_end_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures: list[str] = []
+
+    def fail_once(text: str, *_: object) -> None:
+        if not failures:
+            failures.append(text)
+            raise ValueError("a handler's error")
+
+    monkeypatch.setattr(tick_guard.log, "warning", fail_once)
+    with stuck_manager() as manager, watched(manager.port):
+        assert tick(StuckWorld(manager.woken)) == 8
+    assert len(failures) == 1
+
+
+def test_worlds_are_not_kept() -> None:
+    """A client's world ends with who holds it, or its streams would stay open for ever."""
+    with stuck_manager() as manager:
+        world = StuckWorld(manager.woken)
+        with watched(manager.port):
+            assert tick(world) == 8
+        gone = weakref.ref(world)
+        del world
+        for _ in range(round(WAIT_S / 0.05)):
+            gc.collect()
+            if gone() is None:
+                break
+            time.sleep(0.05)  # the guard may be looking at it
+    assert gone() is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_has_a_guard_of_its_own() -> None:
+    with stuck_manager() as outer, watched(outer.port):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(round(WAIT_S))  # it may have forked while another thread held a lock
+            code = 1
+            try:
+                with stuck_manager() as manager, watched(manager.port):
+                    code = int(tick(StuckWorld(manager.woken)) != 8)
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+    assert outer.told == []
 
 
 def test_outside_the_block_nobody_is_watched() -> None:
@@ -135,7 +214,7 @@ def test_the_official_traffic_manager_understands(client: Any, world: Any) -> No
     with Traffic(client, vehicles=2, people=0) as traffic:
         for _ in range(10):
             traffic.tick()
-        with socket.create_connection(("127.0.0.1", traffic.manager.get_port()), 5.0) as connection:
+        with socket.create_connection(("127.0.0.1", traffic.manager.get_port()), WAIT_S) as connection:
             for number, value in enumerate((False, True)):
                 connection.sendall(msgpack.packb([0, number, "set_synchronous_mode", [value]]))
                 assert msgpack.unpackb(connection.recv(64)) == [1, number, None, None]

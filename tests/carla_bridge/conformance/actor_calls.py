@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from carla_bridge.tick_guard import watched
-from tests.carla_bridge.conformance.stage import LANE_Y, STEP_S, Stage, call, free_port, pixels, xyz
-from tests.carla_bridge.support import LIMIT_KMH
+from tests.carla_bridge.conformance.stage import LANE_Y, STEP_S, Stage, call, pixels, xyz
+from tests.carla_bridge.support import LIMIT_KMH, WAIT_S, traffic_manager
 
 
 @call("get_blueprint_library")
@@ -287,21 +286,19 @@ def get_physics_control(stage: Stage) -> None:
 @call("set_autopilot")
 def set_autopilot(stage: Stage) -> None:
     """The Traffic Manager takes the car along its lane, and lets go of it."""
-    car, port = stage.car(), free_port()
-    manager = stage.client.get_trafficmanager(port)
-    manager.set_synchronous_mode(True)
+    car = stage.car()
     stage.world.freeze_all_traffic_lights(True)
     stage.world.get_traffic_light_from_opendrive_id("50").set_state(stage.carla.TrafficLightState.Green)
-    car.set_autopilot(True, port)
-    with watched(port):
+    with traffic_manager(stage.client) as manager:
+        manager.set_synchronous_mode(True)
+        car.set_autopilot(True, manager.get_port())
         stage.ticks(120)
         assert car.get_location().x > 45.0
         assert abs(car.get_location().y - LANE_Y) < 0.5
-        car.set_autopilot(False, port)
+        car.set_autopilot(False, manager.get_port())
         car.apply_control(stage.carla.VehicleControl(brake=1.0))
         stage.ticks(100)
-    assert car.get_velocity().length() < 0.05
-    manager.shut_down()
+        assert car.get_velocity().length() < 0.05
 
 
 @call("set_light_state")
@@ -362,7 +359,7 @@ def listen(stage: Stage) -> None:
     messages: queue.Queue[int] = queue.Queue()
     sensor.listen(lambda data: messages.put(data.frame))
     frames = [stage.world.tick() for _ in range(10)]
-    assert [messages.get(timeout=5.0) for _ in range(10)] == frames
+    assert [messages.get(timeout=WAIT_S) for _ in range(10)] == frames
     sensor.stop()
     stage.ticks(3)
     assert messages.empty()

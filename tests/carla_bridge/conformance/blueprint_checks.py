@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.carla_bridge.conformance.stage import LANE_Y, STEP_S, Stage, blueprint, pixels, xyz
-from tests.carla_bridge.support import LATITUDE, LONGITUDE
+from tests.carla_bridge.support import LATITUDE, LONGITUDE, WAIT_S, message_of
 
 CAR, ROAD, SKY = 14, 1, 11
 EYE_X, BEHIND_X = 10.0, 30.0
@@ -108,16 +108,10 @@ def camera_dvs(stage: Stage) -> None:
     """A car that comes into view makes events there, in the order of their times; a still picture makes none."""
     eye = stage.at(EYE_X, z=1.0)
     _camera, messages = stage.hear("sensor.camera.dvs", eye, image_size_x=160, image_size_y=120)
-    stage.ticks(3)
-    still = [messages.get(timeout=5.0) for _ in range(3)] if not messages.empty() else []
-    assert all(len(each) == 0 for each in still)
-    while not messages.empty():
-        messages.get_nowait()
+    before = stage.ticks(3)
     ahead(stage)
-    found = [messages.get(timeout=5.0)]
-    while not messages.empty():
-        found.append(messages.get_nowait())
-    events = [event for each in found for event in each]
+    while (events := messages.get(timeout=WAIT_S)).frame <= before:
+        assert len(events) == 0
     assert len(events) > 20
     assert 60 < np.mean([event.x for event in events]) < 100
     assert [event.t for event in events] == sorted(event.t for event in events)
@@ -132,7 +126,7 @@ def lidar_ray_cast(stage: Stage) -> None:
         dropoff_general_rate=0.0, dropoff_intensity_limit=1.0, dropoff_zero_intensity=0.0,
     )  # fmt: skip
     stage.ticks()
-    points = np.frombuffer(sweeps.get(timeout=5.0).raw_data, dtype=np.float32).reshape(-1, 4)
+    points = np.frombuffer(sweeps.get(timeout=WAIT_S).raw_data, dtype=np.float32).reshape(-1, 4)
     assert len(points) > 1000
     road = points[abs(points[:, 1]) < 1.5]
     assert road[:, 2].min() == pytest.approx(-1.0, abs=0.01)
@@ -150,7 +144,7 @@ def lidar_ray_cast_semantic(stage: Stage) -> None:
         "sensor.lidar.ray_cast_semantic", eye, range=40, points_per_second=200_000, rotation_frequency=20
     )
     stage.ticks()
-    found = list(sweeps.get(timeout=5.0))
+    found = list(sweeps.get(timeout=WAIT_S))
     assert {each.object_tag for each in found} >= {CAR, ROAD}
     on_car = [each for each in found if each.object_idx == seen.id]
     assert on_car
@@ -166,8 +160,8 @@ def other_radar(stage: Stage) -> None:
     stage.world.get_actors().filter("vehicle.*")[0].enable_constant_velocity(stage.carla.Vector3D(-6.0, 0.0, 0.0))
     _radar, messages = stage.hear("sensor.other.radar", eye, points_per_second=3000)
     stage.ticks(2)
-    messages.get(timeout=5.0)
-    hits = [each for each in messages.get(timeout=5.0) if each.velocity < -3.0]
+    messages.get(timeout=WAIT_S)
+    hits = [each for each in messages.get(timeout=WAIT_S) if each.velocity < -3.0]
     assert hits
     depth = BEHIND_X - EYE_X - HALF_LENGTH - 2 * 6.0 * STEP_S
     assert min(each.depth for each in hits) == pytest.approx(depth, abs=0.2)
@@ -180,7 +174,7 @@ def other_gnss(stage: Stage) -> None:
     """111 km a degree: 100 m east and 50 m north of the origin."""
     _gnss, messages = stage.hear("sensor.other.gnss", stage.at(100.0, -50.0, 7.0))
     stage.ticks()
-    fix = messages.get(timeout=5.0)
+    fix = messages.get(timeout=WAIT_S)
     assert (fix.latitude - LATITUDE) * 111_200 == pytest.approx(50.0, abs=0.5)
     assert (fix.longitude - LONGITUDE) * 111_320 * np.cos(np.radians(LATITUDE)) == pytest.approx(100.0, abs=0.5)
     assert fix.altitude == pytest.approx(7.0, abs=0.01)
@@ -192,15 +186,13 @@ def other_imu(stage: Stage) -> None:
     car = stage.car()
     _imu, messages = stage.hear("sensor.other.imu", None, car)
     stage.ticks()
-    rest = messages.get(timeout=5.0)
+    rest = messages.get(timeout=WAIT_S)
     assert xyz(rest.accelerometer) == pytest.approx((0.0, 0.0, 9.81), abs=0.05)
     assert rest.compass == pytest.approx(pi / 2)
     car.apply_control(stage.carla.VehicleControl(throttle=1.0))
     stage.ticks(20)
     before = car.get_velocity().x
-    stage.ticks()
-    while not messages.empty():
-        pull = messages.get_nowait()
+    pull = message_of(stage.ticks(), messages)
     assert pull.accelerometer.x == pytest.approx((car.get_velocity().x - before) / STEP_S, abs=0.1)
     assert pull.accelerometer.x > 1.0
 
@@ -214,7 +206,7 @@ def other_collision(stage: Stage) -> None:
     assert messages.empty()
     car.set_target_velocity(stage.carla.Vector3D(12.0, 0.0, 0.0))
     stage.ticks(30)
-    event = messages.get(timeout=5.0)
+    event = messages.get(timeout=WAIT_S)
     assert (event.actor.id, event.other_actor.id) == (car.id, wall.id)
     mass = car.get_physics_control().mass
     assert 0.3 * mass * 12.0 < hypot(*xyz(event.normal_impulse)[:2]) < 3.0 * mass * 12.0
@@ -232,7 +224,7 @@ def other_lane_invasion(stage: Stage) -> None:
     car.set_transform(stage.at(40.0, LANE_Y, yaw=-10.0))
     car.enable_constant_velocity(stage.carla.Vector3D(6.0, 0.0, 0.0))
     stage.ticks(20)
-    marks = messages.get(timeout=5.0).crossed_lane_markings
+    marks = messages.get(timeout=WAIT_S).crossed_lane_markings
     assert [mark.type for mark in marks] == [stage.carla.LaneMarkingType.Broken]
 
 

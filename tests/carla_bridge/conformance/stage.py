@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from carla_bridge.tick_guard import tick
+from tests.carla_bridge.support import WAIT_S
 
 LANE_Y = 1.75
 """Middle of the eastbound lane of the loop map's road 0, in CARLA's frame."""
@@ -74,7 +74,7 @@ class Stage:
         """One picture from a place in the world."""
         camera, messages = self.hear(f"sensor.camera.{kind}", where, image_size_x=width, image_size_y=height, **values)
         self.ticks()
-        image = messages.get(timeout=10.0)
+        image = messages.get(timeout=WAIT_S)
         camera.destroy()
         return image
 
@@ -115,12 +115,6 @@ def pixels(image: Any) -> np.ndarray:
 
 def xyz(vector: Any) -> tuple[float, float, float]:
     return float(vector.x), float(vector.y), float(vector.z)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def junction_map() -> str:
