@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -29,6 +29,7 @@ __all__ = [
     "MapPath",
     "Names",
     "OptionalCase",
+    "OptionalDistances",
     "OptionalFile",
     "OptionalFolder",
     "OptionalName",
@@ -38,31 +39,42 @@ __all__ = [
     "Place",
     "ScenePath",
     "TrackName",
+    "TrafficSide",
     "parse_frames",
     "parse_names",
     "parse_numbers",
     "refuse_existing",
 ]
 
+
+def _optional(metavar: str, name: str | None = None) -> Any:
+    """An argument that may be left out; the help says its default where there is one."""
+    return tyro.conf.arg(
+        name=name, metavar=metavar, help_behavior_hint=lambda text: "" if text == "None" else f"(default: {text})"
+    )
+
+
 DrivePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DRIVE")]
 ScenePath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")]
 GaussiansPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="GAUSSIANS")]
 MapPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MAP")]
 OutputPath = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PATH")]
-OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
-OptionalFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
-OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
-OptionalCase = Annotated[str | None, tyro.conf.arg(metavar="CASE,NAME=VALUE")]
-OptionalNumbers = Annotated[str | None, tyro.conf.arg(metavar="METRES")]
-CameraName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
+OptionalFile = Annotated[Path | None, _optional("FILE")]
+OptionalFolder = Annotated[Path | None, _optional("DIR")]
+OptionalName = Annotated[str | None, _optional("NAME")]
+OptionalCase = Annotated[str | None, _optional("CASE,NAME=VALUE")]
+OptionalNumbers = Annotated[str | None, _optional("METRES")]
+OptionalDistances = Annotated[str | None, _optional("M,M")]
+CameraName = Annotated[str | None, _optional("NAME")]
 Names = Annotated[str, tyro.conf.arg(metavar="NAME,NAME")]
-ConsumerNames = Annotated[str | None, tyro.conf.arg(name="for", metavar="NAME,NAME")]
-OptionalNames = Annotated[str | None, tyro.conf.arg(metavar="NAME,NAME")]
-FormatName = Annotated[str | None, tyro.conf.arg(name="as", metavar="FORMAT")]
-FrameRange = Annotated[str | None, tyro.conf.arg(metavar="A:B")]
-Place = Annotated[str | None, tyro.conf.arg(metavar="LAT,LON,ALT")]
-TrackName = Annotated[str | None, tyro.conf.arg(metavar="ID")]
-Count = Annotated[int | None, tyro.conf.arg(metavar="INT")]
+ConsumerNames = Annotated[str | None, _optional("NAME,NAME", "for")]
+OptionalNames = Annotated[str | None, _optional("NAME,NAME")]
+FormatName = Annotated[str | None, _optional("FORMAT", "as")]
+FrameRange = Annotated[str | None, _optional("A:B")]
+Place = Annotated[str | None, _optional("LAT,LON,ALT")]
+TrackName = Annotated[str | None, _optional("ID")]
+Count = Annotated[int | None, _optional("INT")]
+TrafficSide = Annotated[Literal["right", "left"] | None, _optional("{right,left}")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 """A switch that is off unless given; a plain ``bool`` gets its ``--no-`` form too."""
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from avrec.cli.arguments import DrivePath, Flag, parse_numbers
+from avrec.cli.arguments import DrivePath, Flag, OptionalDistances, parse_numbers
 from avrec.cli.console import print_json, reporting, say
 
 __all__ = ["info", "synth"]
@@ -26,7 +26,7 @@ def synth(
     moving: bool = True,
     lidar: bool = True,
     truth: bool = True,
-    shifts: Annotated[str | None, tyro.conf.arg(metavar="M,M")] = None,
+    shifts: OptionalDistances = None,
     pose_noise_deg: float = 0.0,
     pose_noise_m: float = 0.0,
     seed: int = 0,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from avrec.cli.arguments import DrivePath, Flag, MapPath, OutputPath, refuse_existing
+from avrec.cli.arguments import DrivePath, Flag, MapPath, OutputPath, TrafficSide, refuse_existing
 from avrec.cli.console import print_json, reporting, say
 
 if TYPE_CHECKING:
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["check", "convert", "infer"]
 
 
-def infer(
-    drive: DrivePath, *, output: OutputPath, traffic: Literal["right", "left"] | None = None, overwrite: Flag = False
-) -> None:
+def infer(drive: DrivePath, *, output: OutputPath, traffic: TrafficSide = None, overwrite: Flag = False) -> None:
     """Make a map of a recording that has none, from the driven path, the ground and the paint seen in the images.
 
     Each lane carries a confidence; look at it before a planner relies on the map.

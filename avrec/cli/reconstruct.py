@@ -11,6 +11,7 @@ from avrec.cli.arguments import (
     FrameRange,
     OptionalNames,
     OutputPath,
+    TrafficSide,
     parse_frames,
     parse_names,
 )
@@ -32,7 +33,7 @@ def reconstruct(
     preset: Literal["fast", "balanced", "best"] = "balanced",
     refine_poses: bool = True,
     complete: bool = True,
-    traffic: Literal["right", "left"] | None = None,
+    traffic: TrafficSide = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     seed: int = 0,
     resume: Flag = False,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import inspect
+import re
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,12 @@ def test_help_has_an_example_that_parses(
 
 def _stop() -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "scene import", "map infer", "carla replay", "scenario check"])
+def test_help_shows_nothing_that_only_python_knows(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb.split(), "--help"]) == 0
+    assert re.findall(r"default:\s+None|\{None\b", re.sub(r"[│\s]+", " ", capsys.readouterr().out)) == []
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -116,13 +122,11 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 def test_help_comes_at_once() -> None:
-    """As a process of its own: under a second, and without loading torch or numpy."""
+    """As a process of its own: without loading what takes a second to load."""
     code = (
         "import sys; from avrec.cli import main; main(['render', '--help']); print({*sys.modules} & {'torch', 'numpy'})"
     )
-    began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=_root(), check=True)
-    assert time.monotonic() - began < 3.0  # 0.2 s on an idle machine
     assert done.stdout.splitlines()[-1] == "set()"
 
 
