@@ -25,6 +25,7 @@ __all__ = [
     "ego_place",
     "in_range",
     "is_vehicle",
+    "on_the_way",
     "one_of",
     "right_gap",
     "times_of",
@@ -37,6 +38,10 @@ Int64 = NDArray[np.int64]
 
 GAP_OFF_M, GAP_OFF = 0.5, 0.1
 """A gap may be off by so many metres, or by this share of it."""
+
+
+ASIDE_M = 1.6
+"""Who is no farther beside a line than this is taken to drive along it."""
 
 
 def in_range(name: str, value: float, low: float, high: float, unit: str) -> float:
@@ -65,6 +70,16 @@ def right_gap(found: Beginning, gap_m: float) -> str:
     return (
         f"the gap is {found.gap_m:.1f} m after {found.time_s:.1f} s, not {gap_m:g} m, because the car cannot keep pace "
         "with the recorded ego."
+    )
+
+
+def on_the_way(found: Beginning, aside_m: float = 0.0) -> str:
+    """Why somebody is not ``aside_m`` beside the recorded ego's way at an event; empty where they are."""
+    if abs(abs(found.aside_m) - aside_m) <= ASIDE_M:
+        return ""
+    return (
+        f"the car is {abs(found.aside_m):.1f} m beside the ego's way after {found.time_s:.1f} s, not {aside_m:.1f} m, "
+        "because the ego turns off where the car's lane does not lead."
     )
 
 
@@ -165,6 +180,6 @@ def ahead_in_lane(case: Scenario, time_us: int, within_m: float) -> tuple[Track,
         along, left = path.nearest(np.array([box.x, box.y]))
         turn = np.cos(float(path.at(along)[1]) - box.yaw)
         gap = gap_ahead(ego, box)
-        if abs(float(left)) < 1.6 and turn > 0.7 and 0.0 < gap <= within_m and (best is None or gap < best[1]):
+        if abs(float(left)) < ASIDE_M and turn > 0.7 and 0.0 < gap <= within_m and (best is None or gap < best[1]):
             best = track, gap
     return best

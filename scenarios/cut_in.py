@@ -26,6 +26,7 @@ from avrec.scenario import (
     with_car,
 )
 from avrec.scenario.actions import STEEPEST_SLOPE
+from avrec.scenario.onward import ego_way
 from avrec.scene import Scene
 from scenarios.checks import (
     box_at,
@@ -33,6 +34,7 @@ from scenarios.checks import (
     ego_box,
     ego_place,
     in_range,
+    on_the_way,
     one_of,
     right_gap,
     times_of,
@@ -124,7 +126,8 @@ def cut_in(
             return f"the car goes only {begun[0].speed_mps:.1f} m/s: choose duration_s of {needs_s + 0.05:.1f} or more."
         if begun[0].time_s + duration_s > case.seconds:
             return "the recording ends before the lane is changed."
-        return right_gap(begun[0], gap_m) or (can_brake(begun[1], to_mps) if len(begun) > 1 else "")
+        off = right_gap(begun[0], gap_m) or on_the_way(begun[0], offset)
+        return off or (on_the_way(begun[1]) or can_brake(begun[1], to_mps) if len(begun) > 1 else "")
 
     return checked(case, advice="Try another gap_m, side or at_s.", expect=why_not)
 
@@ -164,7 +167,7 @@ def _added(case: Scenario, side: Literal["left", "right"], gap_m: float, overtak
             f"The lane on the {side} begins only later, so that the car cannot be there from the start. Begin later "
             "with replay(scene, start_us=...)."
         )
-    line = case.road.line(found[0], against=not found[1])
+    line = case.road.line(found[0], against=not found[1], along=ego_way(case.scene))
     box = ego_box(case, start)
     front = np.array([box.x, box.y]) + box.axes[0] * box.length_m / 2
     along = float(line.nearest(front)[0]) + gap_m

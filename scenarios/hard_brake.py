@@ -21,7 +21,17 @@ from avrec.scenario import (
 )
 from avrec.scenario.onward import onward
 from avrec.scene import Scene
-from scenarios.checks import ahead_in_lane, box_at, can_brake, ego_box, in_range, right_gap, track_of_kind, within
+from scenarios.checks import (
+    ahead_in_lane,
+    box_at,
+    can_brake,
+    ego_box,
+    in_range,
+    on_the_way,
+    right_gap,
+    track_of_kind,
+    within,
+)
 
 __all__ = ["hard_brake"]
 
@@ -80,8 +90,10 @@ def hard_brake(
 
     def why_not(found: Rehearsal) -> str:
         begun = found.begun[-1]
-        gap = "" if gap_m is None or begun is None else right_gap(begun, gap_m)
-        return gap or ("" if begun is None else can_brake(begun, to_mps))
+        if begun is None:
+            return ""
+        off = "" if gap_m is None else right_gap(begun, gap_m) or on_the_way(begun)
+        return off or can_brake(begun, to_mps)
 
     return checked(case, advice="Try another at_s, near_m or gap_m.", expect=why_not)
 

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import AvrecError
-from avrec.scenario.boxes import gap_ahead
+from avrec.scenario.boxes import Box, gap_ahead
 from avrec.scenario.guide import Guide, blended, guide_of
 from avrec.scenario.mover import Cruise, Mover, advanced
 from avrec.scenario.numbers import number
-from avrec.scenario.onward import onward
+from avrec.scenario.onward import ego_way
 from avrec.scenario.road import Road, road_of
 from avrec.scenario.triggers import Situation
 from avrec.scene import Scene
@@ -69,8 +69,7 @@ class Stage:
     @cached_property
     def ego_way(self) -> Guide:
         """Where the recorded ego's rig goes; straight on where it hardly moves."""
-        path = self.scene.ego
-        return onward(path, path.span_us[0], None)
+        return ego_way(self.scene)
 
 
 class Action(Protocol):
@@ -196,7 +195,8 @@ class LaneChange:
         if self.to == "ego":
             place = stage.road.place(np.array([now.ego.x, now.ego.y]), now.ego.yaw)
             if place is not None:
-                return _alike(stage.road.line(place.lane), actor)
+                way, keeps = stage.ego_way, _keeps_to(stage.ego_way, now.ego)
+                return _alike(stage.road.line(place.lane, along=way if keeps else None), actor)
             log.warning("The ego is on no lane of the map; who changes into its lane takes the recorded path instead.")
             return _alike(stage.ego_way, actor)
         place = stage.road.place(actor.pose[:2, 3], actor.yaw, drivable=False, against=True)
@@ -206,7 +206,7 @@ class LaneChange:
             raise AvrecError(
                 f"There is no lane on the {self.to} of the actor at ({x:.1f}, {y:.1f}). Choose another way."
             )
-        return stage.road.line(found[0], against=not found[1])
+        return stage.road.line(found[0], against=not found[1], along=actor.guide)
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,11 +302,17 @@ def _alike(goal: Guide, actor: Mover) -> Guide:
     return goal.reversed if _against(goal, actor) else goal
 
 
+def _keeps_to(way: Guide, ego: Box) -> bool:
+    """Whether the ego is on a way, and drives as it leads."""
+    along, left = (float(value) for value in way.nearest((ego.x, ego.y)))
+    return abs(left) < ON_THE_WAY_M and bool(np.cos(float(way.at(along)[1]) - ego.yaw) > 0.7)
+
+
 def _way_of_ego(now: Situation, stage: Stage) -> tuple[Guide, float]:
     """Where the ego is going, and how far to the left of that line it keeps."""
     here = np.array([now.ego.x, now.ego.y])
-    along, left = (float(value) for value in stage.ego_way.nearest(here))
-    if abs(left) < ON_THE_WAY_M and np.cos(float(stage.ego_way.at(along)[1]) - now.ego.yaw) > 0.7:
+    left = float(stage.ego_way.nearest(here)[1])
+    if _keeps_to(stage.ego_way, now.ego):
         return stage.ego_way, left
     return Guide(np.stack([here, here + now.ego.axes[0]])), 0.0
 

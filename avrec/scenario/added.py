@@ -38,7 +38,7 @@ def new_id(case: Scenario, stem: str) -> str:
 
 
 def with_car(case: Scenario, line: Guide, along_m: float, speed_mps: float) -> tuple[Scenario, str]:
-    """Add a car that drives along a line at a constant speed; returns the case and the car's id.
+    """Add a car that drives along a line, at a constant speed until events change that; returns the case and its id.
 
     Args:
         case: to add it to.
@@ -52,10 +52,11 @@ def with_car(case: Scenario, line: Guide, along_m: float, speed_mps: float) -> t
     turn = float(line.at(along_m)[1] - _yaw(ego_state(case, case.start_us).world_from_rig))
     look, size, note = look_for(case.wardrobe or case.scene, person=False, facing_rad=turn, size_m=np.array(CAR_SIZE_M))
     times = np.arange(case.start_us, case.end_us + KNOT_US, KNOT_US)
-    ways = along_m + float(size[0]) / 2 + speed_mps * (times - case.start_us) / 1e6
-    points, headings = line.at(ways)
+    middle_m = along_m + float(size[0]) / 2
+    points, headings = line.at(middle_m + speed_mps * (times - case.start_us) / 1e6)
     track = Track(new_id(case, "added_car"), "car", size, _on_ground(case, times, points, headings, size))
-    return _fitted(case, track).with_actor(track, look, note), track.id
+    way = line.since(middle_m)
+    return _fitted(case, track).with_actor(track, look, note, way=way), track.id
 
 
 def with_person(case: Scenario, xy: Float64, yaw: float) -> tuple[Scenario, str]:

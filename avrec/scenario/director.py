@@ -54,12 +54,14 @@ class Director:
 
     Attributes:
         fired: times and events that have begun.
+        hit: actors that were hit; nobody directs them any more.
     """
 
     def __init__(self, case: Scenario, ego_shape: EgoShape | None = None) -> None:
         self.case = case
         self.ego_shape = ego_shape or case.ego_shape
         self.fired: list[tuple[int, Event]] = []
+        self.hit: set[str] = set()
         self._stage = Stage(case.scene)
         self._heights: Heights = heights_of(case.scene)
         self._movers: dict[str, Mover] = {}
@@ -69,7 +71,7 @@ class Director:
     @property
     def absent(self) -> frozenset[str]:
         """Actors that have not appeared yet."""
-        return self.case.appearing - set(self._movers)
+        return self.case.appearing - set(self._movers) - self.hit
 
     def step(self, time_us: int, ego: EgoState) -> dict[str, ActorState]:
         """Go on to a time.
@@ -96,9 +98,26 @@ class Director:
             self._consider(event, time_us, seconds, box)
         return {key: mover.state for key, mover in self._movers.items()}
 
+    def let_go(self, actor: str, velocity_mps: Float64 | None = None) -> None:
+        """An actor was hit: nobody directs it any more, and what it was still to do does not begin.
+
+        Args:
+            actor: id of a track.
+            velocity_mps: [2] after the collision: from there on it slides to rest. None leaves it to a simulator's
+                physics, and `step` tells of it no more.
+        """
+        self.hit.add(actor)
+        if velocity_mps is None:
+            self._movers.pop(actor, None)
+            return
+        if actor not in self._movers:
+            time_us = self.case.start_us if self._last_us is None else self._last_us
+            self._movers[actor] = self._taken_over(self.case.scene.track(actor), time_us)
+        self._movers[actor].slide(velocity_mps)
+
     def _consider(self, event: Event, time_us: int, seconds: float, ego: Box) -> None:
         mover = self._movers.get(event.actor)
-        if event.actor in self.absent and not event.appears:
+        if event.actor in self.hit or (event.actor in self.absent and not event.appears):
             return
         track = self.case.scene.track(event.actor)
         if mover is None:
@@ -127,14 +146,28 @@ class Director:
     def _taken_over(self, track: Track, time_us: int) -> Mover:
         pose, velocity = _recorded(track, time_us)
         walks = is_person(track)
+        guide, along = self.case.ways.get(track.id), 0.0
+        if guide is None:
+            guide = onward(track.world_from_box, time_us, None if walks else self.case.scene)
+        else:
+            along = _made_m(track, time_us)
         return Mover(
             pose=pose,
             size_m=track.size_m,
             speed_mps=float(np.hypot(*velocity[:2])),
-            guide=onward(track.world_from_box, time_us, None if walks else self.case.scene),
+            guide=guide,
             walks=walks,
             heights=self._heights,
+            along_m=along,
         )
+
+
+def _made_m(track: Track, time_us: int) -> float:
+    """Way since the beginning of a track."""
+    path = track.world_from_box
+    times = path.timestamps_us[path.timestamps_us < time_us]
+    places = path.at([*times, time_us], outside="hold")[:, :2, 3]
+    return float(np.linalg.norm(np.diff(places, axis=0), axis=1).sum())
 
 
 def _recorded(track: Track, time_us: int) -> tuple[Float64, Float64]:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.signal import savgol_filter
 
 from avrec.errors import AvrecError
 
@@ -15,6 +16,7 @@ __all__ = ["Guide", "blended", "guide_of", "smooth_step", "thinned"]
 Float64 = NDArray[np.float64]
 
 SPACING_M = 0.5
+SMOOTH_M = 7.0
 
 
 def smooth_step(share: ArrayLike) -> Float64:
@@ -62,6 +64,27 @@ class Guide:
         point = np.stack([np.interp(inside, self.along, self.points[:, axis]) for axis in (0, 1)], -1)
         ahead = np.stack([np.cos(heading), np.sin(heading)], -1)
         return point + ahead * (s - inside)[..., None], heading
+
+    def since(self, along_m: float) -> Guide:
+        """The same line, from a place on it (or before it) on."""
+        start = self.at(along_m)[0]
+        rest = self.points[self.along > along_m + 1e-3]
+        if not len(rest):
+            rest = self.at(max(along_m, self.length_m) + np.array([SPACING_M]))[0]
+        return Guide(np.concatenate([start[None], rest]))
+
+    @property
+    def smooth(self) -> Guide:
+        """The line as a car takes it, without the small steps that maps have where lanes join.
+
+        For lines that are resampled evenly: each point moves to the parabola fitted to `SMOOTH_M` of line on both sides
+        (Savitzky and Golay, 1964), which keeps bends.
+        """
+        spacing = self.length_m / (len(self.points) - 1)
+        window = min(2 * round(SMOOTH_M / spacing) + 1, (len(self.points) - 1) // 2 * 2 + 1)
+        if window < 5:
+            return self
+        return Guide(savgol_filter(self.points, window, 2, axis=0))
 
     @property
     def reversed(self) -> Guide:

@@ -28,6 +28,8 @@ LEAN_M = 2.0
 """Way on which a vehicle comes to lean as the ground does, so that bumps of a mesh do not shake it."""
 STOP_MPS2 = 3.0
 """How an actor comes to rest at the end of a path."""
+SLIDE_MPS2 = 6.0
+"""How whoever was hit comes to rest: locked tyres, and people on asphalt, slide with a friction of about 0.6."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,19 @@ class Cruise:
     def done(self, speed_mps: float) -> bool:
         """See `SpeedPlan`."""
         return True
+
+
+@dataclass(frozen=True)
+class Slide:
+    """Come to rest after a collision."""
+
+    def step(self, speed_mps: float, dt: float, now: Situation) -> tuple[float, float]:
+        """See `SpeedPlan`."""
+        return advanced(speed_mps, 0.0, SLIDE_MPS2, dt)
+
+    def done(self, speed_mps: float) -> bool:
+        """See `SpeedPlan`."""
+        return False
 
 
 def advanced(speed_mps: float, goal_mps: float, rate_mps2: float, dt: float) -> tuple[float, float]:
@@ -169,11 +184,20 @@ class Mover:
         self.guide, self.along_m, self.busy_until_m, self.stop_at_m = guide, along_m, until_m, stop_m
         self._align()
 
+    def slide(self, velocity_mps: Float64) -> None:
+        """It was hit: from a velocity [2] on it slides straight to rest, facing as it does."""
+        self.speed_mps = float(np.hypot(*velocity_mps))
+        ahead = velocity_mps / self.speed_mps if self.speed_mps > 1e-3 else self._direction
+        here = self.pose[:2, 3]
+        self.plan = Slide()
+        self.go(Guide(np.stack([here, here + 100.0 * ahead])))
+        self._stays_off = True
+
     def _align(self) -> None:
         """Remember how far the heading is off the line; it goes to nothing with the way, or the time."""
         off = (self.yaw - float(self.guide.at(self.along_m)[1]) + pi) % (2 * pi) - pi
         self._off_rad, self._turning = off, 0.0
-        self._reverse = not self.walks and abs(off) > pi / 2  # backing up: stays as it is
+        self._stays_off = not self.walks and abs(off) > pi / 2  # backing up
 
     def _slope(self) -> float | None:
         """Of the ground under a vehicle, radians; None for people and where it is not known."""
@@ -196,7 +220,7 @@ class Mover:
         self.along_m += way
         self._turning += dt / TURN_S if self.walks else way / TURN_M
         (x, y), heading = self.guide.at(self.along_m)
-        off = self._off_rad * (1.0 if self._reverse else 1.0 - float(smooth_step(self._turning)))
+        off = self._off_rad * (1.0 if self._stays_off else 1.0 - float(smooth_step(self._turning)))
         yaw = float(heading) + off
         slope = self._slope()
         if slope is not None:

@@ -9,13 +9,18 @@ from avrec.scenario.guide import Guide, guide_of, thinned
 from avrec.scenario.road import road_of
 from avrec.scene import Scene
 
-__all__ = ["onward"]
+__all__ = ["ego_way", "onward"]
 
 STEP_US = 50_000
 STANDS_M = 0.4
 STRAIGHT_ON_M = 300.0
 FADE_M = 30.0
 """Way on which the offset from the lane's middle is lost."""
+
+
+def ego_way(scene: Scene) -> Guide:
+    """Where the recorded ego's rig goes; straight on from there, and where it hardly moves."""
+    return onward(scene.ego, scene.ego.span_us[0], None)
 
 
 def onward(path: Trajectory, time_us: int, lanes_of: Scene | None) -> Guide:

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from avrec.drive import Track
 from avrec.errors import AvrecError
 from avrec.scenario.boxes import Box, EgoShape, box_of_pose, distance, gap_ahead, overlap
+from avrec.scenario.crash import after_hit, mass_of
 from avrec.scenario.director import Director, EgoState
 from avrec.scenario.mover import ActorState
 from avrec.scenario.numbers import number
+from avrec.scenario.onward import ego_way
 from avrec.scenario.scenario import Scenario
 from avrec.scenario.still import MOST_M2, still_area
 
@@ -37,11 +39,19 @@ class Meeting(NamedTuple):
 
 
 class Beginning(NamedTuple):
-    """How it was when an event began: seconds since the start, the actor's speed, and the gap ahead of the ego."""
+    """How it was when an event began.
+
+    Attributes:
+        time_s: since the start.
+        speed_mps: of the actor.
+        gap_m: ahead of the ego.
+        aside_m: how far to the left of the recorded ego's way the actor is.
+    """
 
     time_s: float
     speed_mps: float
     gap_m: float
+    aside_m: float
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,9 @@ class Rehearsal:
 
 
 def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | None = None) -> Rehearsal:
-    """Play a scenario against the recorded ego.
+    """Play a scenario against the recorded ego, which keeps to its recording whatever it hits.
+
+    Actors of the case that touch somebody are no longer directed: they slide to rest (see `after_hit`).
 
     Raises:
         AvrecError: an action cannot be begun where its actor is.
@@ -82,6 +94,7 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
     poses = case.scene.ego.at(times, outside="hold")
     velocities = np.nan_to_num(case.scene.ego.velocity_at(times)[0])
     begun: dict[int, Beginning] = {}
+    way = ego_way(case.scene)
     ego_hit = in_the_way = None
     least, least_s = inf, 0.0
     for index, time_us in enumerate(times.tolist()):
@@ -91,8 +104,9 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
         ego_box = ego.box(shape)
         for _, event in director.fired[len(begun) :]:
             state = states[event.actor]
-            box = others.box(event.actor, state.world_from_box)
-            begun[id(event)] = Beginning(seconds, state.speed_mps, gap_ahead(ego_box, box))
+            box = others.box(event.actor, state)
+            aside = float(way.nearest((box.x, box.y))[1])
+            begun[id(event)] = Beginning(seconds, state.speed_mps, gap_ahead(ego_box, box), aside)
         there = others.at(index, states, director.absent)
         for key in case.actors:
             if key not in there:
@@ -100,11 +114,14 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
             away = distance(ego_box, there[key])
             if away < least:
                 least, least_s = away, seconds
-            if away == 0.0 and ego_hit is None:
-                ego_hit = Meeting(seconds, key, "ego")
-            if in_the_way is None and ego_hit is None and (key in states or key in case.added):
-                other = others.touched_by(key, there, states)
-                in_the_way = None if other is None else Meeting(seconds, key, other)
+            if away == 0.0:
+                ego_hit = ego_hit or Meeting(seconds, key, "ego")
+                director.let_go(key, after_hit(there[key], ego_box))
+            elif key in states or key in case.added:
+                other = None if key in director.hit else others.touched_by(key, there, states)
+                if other is not None:
+                    in_the_way = in_the_way or (None if ego_hit else Meeting(seconds, key, other))
+                    others.part(director, key, other, there)
     return Rehearsal(tuple(begun.get(id(event)) for event in case.events), ego_hit, in_the_way, least, least_s)
 
 
@@ -120,25 +137,38 @@ class _Others:
             first, last = track.world_from_box.span_us
             poses = track.world_from_box.at(times, outside="hold")
             yaw = np.arctan2(poses[:, 1, 0], poses[:, 0, 0])
-            self._recorded[key] = np.column_stack([poses[:, :2, 3], yaw])
+            velocity = np.nan_to_num(track.world_from_box.velocity_at(times)[0][:, :2])
+            self._recorded[key] = np.column_stack([poses[:, :2, 3], yaw, velocity])
             self._there[key] = (times >= first) & (times <= last)
         self._touching: dict[str, set[str]] = {}
         self._looked: dict[str, tuple[float, float]] = {}
 
-    def box(self, key: str, world_from_box: Float64) -> Box:
-        """Of an actor at a pose."""
-        return box_of_pose(world_from_box, *_size(self._tracks[key]))
+    def box(self, key: str, state: ActorState) -> Box:
+        """Of an actor that has left its recording."""
+        return box_of_pose(state.world_from_box, *_size(self._tracks[key]), state.velocity_mps)
 
     def at(self, index: int, states: Mapping[str, ActorState], absent: frozenset[str]) -> dict[str, Box]:
         """Everybody who is there at one of the times."""
         there = {}
         for key, track in self._tracks.items():
             if key in states:
-                there[key] = self.box(key, states[key].world_from_box)
+                there[key] = self.box(key, states[key])
             elif self._there[key][index] and key not in absent:
-                x, y, yaw = self._recorded[key][index].tolist()
-                there[key] = Box(x, y, yaw, *_size(track))
+                x, y, yaw, vx, vy = self._recorded[key][index].tolist()
+                there[key] = Box(x, y, yaw, *_size(track), vx, vy)
         return there
+
+    def part(self, director: Director, key: str, other: str, there: Mapping[str, Box]) -> None:
+        """Two touched: those of them that play a part in the case slide to rest."""
+        if other == STILL:
+            director.let_go(key, np.zeros(2))
+            return
+        masses = {name: mass_of(self._tracks[name].size_m) for name in (key, other)}
+        movable = other in self.case.actors
+        share = masses[other] / sum(masses.values()) if movable else 1.0
+        director.let_go(key, after_hit(there[key], there[other], share))
+        if movable:
+            director.let_go(other, after_hit(there[other], there[key], 1.0 - share))
 
     def touched_by(self, key: str, there: Mapping[str, Box], states: Mapping[str, ActorState]) -> str | None:
         """Whom, or what, an actor touches; recorded boxes that overlapped from the start do not count."""
@@ -192,9 +222,16 @@ def checked(
     if why:
         raise AvrecError(f"In {case.name}, {why} {advice}")
     for event, begun in zip(case.events, found.begun, strict=True):
-        if begun is None:
+        if begun is not None:
+            continue
+        what = ", ".join(type(action).__name__ for action in event.actions)
+        if found.ego_hit is not None and found.ego_hit.actor == event.actor:
             raise AvrecError(
-                f"In {case.name}, {event.actor} never comes to {', '.join(type(a).__name__ for a in event.actions)} "
-                f"within the {case.seconds:.1f} s of the recording ({event.trigger!r} never holds). {advice}"
+                f"In {case.name}, the recorded ego hits {event.actor} after {found.ego_hit.time_s:.1f} s, before that "
+                f"comes to {what}. {advice}"
             )
+        raise AvrecError(
+            f"In {case.name}, {event.actor} never comes to {what} within the {case.seconds:.1f} s of the recording "
+            f"({event.trigger!r} never holds). {advice}"
+        )
     return case

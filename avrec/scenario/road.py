@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
@@ -23,6 +24,8 @@ Side = Literal["left", "right"]
 MOST_TURN_RAD = np.radians(60.0)
 BESIDE_M = 0.6
 """How far outside a lane's borders one still counts as being on it."""
+LOOK_AHEAD_M = 25.0
+"""So far behind a fork lanes may run side by side before they part."""
 REACH_M = 6.0
 """Lanes whose points are all farther away than this are not looked at."""
 
@@ -78,23 +81,60 @@ class Road:
             return None
         return self.graph.lanes[other.lane], other.same_direction != place.against
 
-    def line(self, lane: Lane, *, against: bool = False, back_m: float = 60.0, ahead_m: float = 400.0) -> Guide:
-        """A lane's centre line with what comes before and after it, straightest first; ``against`` turns it round."""
+    def line(
+        self,
+        lane: Lane,
+        *,
+        against: bool = False,
+        along: Guide | None = None,
+        back_m: float = 60.0,
+        ahead_m: float = 400.0,
+    ) -> Guide:
+        """A lane's centre line with what comes before and after it.
+
+        Args:
+            lane: to begin with.
+            against: turn the line round; what is ahead is then what comes before the lane.
+            along: where lanes part, the one that keeps beside this way is taken; None takes the straightest.
+            back_m, ahead_m: how far the line goes on from the lane.
+        """
         points = [lane.center]
-        for names, first in ((lane.successors, False), (lane.predecessors, True)):
+        for first in (False, True):
             length, here, seen = 0.0, lane, {lane.id}
-            while names and length < (back_m if first else ahead_m):
-                known = [self.graph.lanes[name] for name in names if name in self.graph.lanes and name not in seen]
+            while length < (ahead_m if first == against else back_m):
+                known = self._next(here, first, seen)
                 if not known:
                     break
-                turns = [_turn(other, here) if first else _turn(here, other) for other in known]
-                here = known[int(np.argmin(turns))]
+                here = min(known, key=self._astray(here, first, along))
                 seen.add(here.id)
                 points = [here.center, *points] if first else [*points, here.center]
                 length += here.length_m
-                names = here.predecessors if first else here.successors
-        line = np.concatenate(points)
-        return guide_of(line[::-1] if against else line)
+        line = guide_of(np.concatenate(points)).smooth
+        return line.reversed if against else line
+
+    def _next(self, lane: Lane, first: bool, seen: Collection[str]) -> list[Lane]:
+        """The lanes before a lane, or after it, that are known and new."""
+        names = lane.predecessors if first else lane.successors
+        return [self.graph.lanes[name] for name in names if name in self.graph.lanes and name not in seen]
+
+    def _astray(self, here: Lane, first: bool, along: Guide | None) -> Callable[[Lane], tuple[float, float]]:
+        """How far a next lane leads away from a way, and how much it turns."""
+
+        def cost(other: Lane) -> tuple[float, float]:
+            turn = _turn(other, here) if first else _turn(here, other)
+            if along is None:
+                return 0.0, turn
+            joint = here.center[0] if first else here.center[-1]
+            return round(self._off(other, first, along, float(along.nearest(joint[:2])[1]), LOOK_AHEAD_M), 1), turn
+
+        return cost
+
+    def _off(self, lane: Lane, first: bool, along: Guide, left_m: float, ahead_m: float) -> float:
+        """How far from keeping ``left_m`` beside a way one gets on a lane and the best of those behind it."""
+        off = float(np.abs(along.nearest(lane.center[:, :2])[1] - left_m).max())
+        more = self._next(lane, first, (lane.id,)) if lane.length_m < ahead_m else []
+        rest = [self._off(other, first, along, left_m, ahead_m - lane.length_m) for other in more]
+        return max(off, min(rest, default=0.0))
 
     def height(self, xy: Float64) -> float:
         """Of the lane nearest to a point [2]; NaN where none is within 10 m."""

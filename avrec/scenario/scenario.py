@@ -15,6 +15,7 @@ from avrec.errors import AvrecError
 from avrec.gaussians import Gaussians
 from avrec.scenario.actions import Action, Appear
 from avrec.scenario.boxes import CAR_SHAPE, EgoShape
+from avrec.scenario.guide import Guide
 from avrec.scenario.road import Road, road_of
 from avrec.scenario.triggers import Trigger
 from avrec.scene import Scene
@@ -60,6 +61,7 @@ class Scenario:
         kpis: measures that matter in it.
         parameters: what it was made with.
         notes: what a user should know, e.g. how an added actor looks.
+        ways: lines that added vehicles drive along from their start on; other actors go on as recorded.
         wardrobe: scene whose actors lend their looks, where not all of them are in ``scene`` any more.
     """
 
@@ -73,6 +75,7 @@ class Scenario:
     kpis: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    ways: Mapping[str, Guide] = field(default_factory=dict)
     wardrobe: Scene | None = None
 
     @property
@@ -140,16 +143,19 @@ class Scenario:
             raise AvrecError(f"The actor {track_id} plays a part in {self.name}. Leave it out before making the case.")
         return replace(self, scene=self.scene.without_actor(track_id), wardrobe=self.wardrobe or self.scene)
 
-    def with_actor(self, track: Track, look: Gaussians | None, note: str = "") -> Scenario:
+    def with_actor(self, track: Track, look: Gaussians | None, note: str = "", *, way: Guide | None = None) -> Scenario:
         """Add an actor.
 
         Args:
             track: its box and what it does unless events say otherwise; its id must be new.
             look: Gaussians in the frame of its box; None leaves it out of the pictures.
             note: about its look.
+            way: line from where its box's middle is at the start; None goes on along the track, then its lane.
         """
         notes = (*self.notes, note) if note else self.notes
-        return replace(self, scene=self.scene.with_actor(track, look), added=(*self.added, track.id), notes=notes)
+        ways = self.ways if way is None else {**self.ways, track.id: way}
+        scene = self.scene.with_actor(track, look)
+        return replace(self, scene=scene, added=(*self.added, track.id), ways=ways, notes=notes)
 
 
 def replay(scene: Scene | Scenario, *, start_us: int | None = None, end_us: int | None = None) -> Scenario:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import hypot
 from pathlib import Path
@@ -17,6 +17,7 @@ from avrec.errors import AvrecError
 from avrec.scenario import ActorState, Director, EgoShape, EgoState, Scenario, overlap, replay
 from avrec.scenario.boxes import box_of_pose
 from avrec.scene import Scene
+from carla_bridge.replay.meeting import Course, course_of, will_touch
 from carla_bridge.replay.player import Driver, Player
 from carla_bridge.replay.stage import EGO, Cast
 
@@ -41,7 +42,8 @@ class Collision:
         other: id of the track, or what the simulator calls it.
         time_us: first time, of the recording.
         speed_mps: of the two against each other, just before.
-        by_boxes: the recorded box of the actor and the ego's overlapped at a tick.
+        by_boxes: the recorded box of the actor and the ego's overlapped at a tick, or would have if physics had not
+            parted them.
         by_sensor: a ``sensor.other.collision`` on the ego told of it; it does so where physics move the ego.
     """
 
@@ -96,6 +98,9 @@ class CaseRun:
         carla: the client's module.
         case: what happens.
         cast: with the ego in it.
+
+    Attributes:
+        struck: ids of those who touched somebody and are left to physics, and whom.
     """
 
     def __init__(self, carla: Any, case: Scenario, cast: Cast) -> None:
@@ -104,6 +109,8 @@ class CaseRun:
         ego = cast.players[EGO]
         self.shape = _shape(ego)
         self.director = Director(case, self.shape)
+        self.struck: dict[str, str] = {}
+        self._beside: dict[str, set[str]] = {}
         self._seen: dict[str, deque[_Sight]] = {}
         self._found: dict[str, Collision] = {}
         self._felt: deque[tuple[int, int, str]] = deque()
@@ -124,8 +131,60 @@ class CaseRun:
             pose = seen.pose.copy()
             pose[:3, 3] += velocity * (time_us - seen.time_us) / 1e6
         states = self.director.step(time_us, EgoState(pose, velocity))
+        self._part(time_us, pose, states)
         self.cast.absent = self.director.absent
-        return states
+        return {key: state for key, state in states.items() if key not in self.struck}
+
+    def _part(self, time_us: int, ego_pose: Float64, states: Mapping[str, ActorState]) -> None:
+        """Leave those who would touch somebody by the next tick to physics, while they are still apart."""
+        then = {key: state.world_from_box for key, state in states.items()} | {EGO: ego_pose}
+        for key in self.case.actors:
+            player = self.cast.players.get(key)
+            if player is None or key not in self._seen or player.driver not in PLANNED:
+                continue
+            mine = self._course(key, time_us, then)
+            ego = self._course(EGO, time_us, then)
+            if will_touch(mine, ego):
+                self._note(key, time_us, by_boxes=True)
+            met = {EGO} if will_touch(self._course(key, time_us, then, as_spawned=True), ego) else set()
+            others = {
+                other
+                for other in self.cast.players
+                if other not in (key, EGO)
+                and other in self._seen
+                and will_touch(mine, self._course(other, time_us, then))
+            }
+            for other in sorted(met | others - self._beside.setdefault(key, others)):
+                self._let_go(key, other, time_us)
+                if other != EGO and self.cast.players[other].driver in PLANNED:
+                    self._let_go(other, key, time_us)
+
+    def _course(self, key: str, time_us: int, then: Mapping[str, Float64], *, as_spawned: bool = False) -> Course:
+        """Of the recorded box, or of one that holds the blueprint's as well."""
+        player, seen = self.cast.players[key], self._seen[key][-1]
+        dt = (time_us - seen.time_us) / 1e6
+        later = then.get(key)
+        if player.driver not in PLANNED and key != EGO:
+            later = seen.pose.copy()
+            later[:3, 3] += self._velocity(key) * dt
+        elif later is None:
+            later = player.recorded_pose(time_us)
+        if key == EGO:
+            middle = np.eye(4)
+            middle[0, 3] = self.shape.ahead_m
+            return course_of(seen.pose @ middle, later @ middle, dt, (self.shape.length_m, self.shape.width_m))
+        length, width = (float(side) for side in self.case.scene.track(key).size_m[:2])
+        if as_spawned:
+            extent = player.actor.bounding_box.extent
+            length, width = max(length, 2 * extent.x), max(width, 2 * extent.y)
+        return course_of(seen.pose, later, dt, (length, width))
+
+    def _let_go(self, key: str, other: str, time_us: int) -> None:
+        log.info("%s is about to touch %s, %.2f s; physics have it.", key, other, (time_us - self.case.start_us) / 1e6)
+        self.struck.setdefault(key, other)
+        if key in self.case.actors:
+            self.director.let_go(key)
+        self.cast.let_go(self.cast.players[key], self._seen[key][-1].time_us)
 
     def saw(self, time_us: int, frame: int) -> None:
         """Look at where everybody is after a tick."""

@@ -20,6 +20,10 @@ __all__ = ["Driver", "Player", "carla_transform", "matrix_of"]
 Float64 = NDArray[np.float64]
 
 
+HIT_BRAKE = 0.6
+"""How those who were hit come to rest: a car does so at about 6 m/s², as `avrec.scenario` takes it."""
+
+
 class Driver(StrEnum):
     """Who moves an actor."""
 
@@ -28,6 +32,7 @@ class Driver(StrEnum):
     USER = "user"
     AUTOPILOT = "autopilot"
     PATH = "path"
+    NOBODY = "nobody"
 
 
 def carla_transform(carla: Any, world_from_body: Float64) -> Any:
@@ -148,6 +153,13 @@ class Player:
             moves += [carla.command.SetSimulatePhysics(self.actor, True), *self._velocities(carla, time_us)]
         self.driver = driver
         self._follower = follower
+        return moves
+
+    def let_go(self, carla: Any, time_us: int) -> list[Any]:
+        """The body was hit: physics have it, and a vehicle brakes; the commands that do so."""
+        moves = self.free(carla, time_us, Driver.NOBODY)
+        if not self.walks:
+            moves.append(carla.command.ApplyVehicleControl(self.actor, carla.VehicleControl(brake=HIT_BRAKE)))
         return moves
 
     def follow_recording(self, carla: Any) -> list[Any]:

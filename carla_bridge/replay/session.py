@@ -237,6 +237,11 @@ class ReplaySession:
         """
         return () if self._run is None or self._run.case_run is None else self._run.case_run.collisions
 
+    @property
+    def struck(self) -> Mapping[str, str]:
+        """Actors that touched somebody in a case, and whom; from then on physics have them."""
+        return {} if self._run is None or self._run.case_run is None else dict(self._run.case_run.struck)
+
     def _player(self, track_id: str) -> Player:
         player = self.cast.players.get(track_id)
         if player is None:
@@ -354,9 +359,15 @@ class ReplaySession:
         return player.actor
 
     def release_actor(self, track_id: str) -> None:
-        """An actor goes back to the recording.
+        """An actor goes back to the recording, or to where the case has it.
 
         Raises:
-            AvrecError: no such actor.
+            AvrecError: no such actor, or one of a case that was hit, so that nothing directs it any more.
         """
-        self.cast.take_back(self._player(track_id))
+        player = self._player(track_id)
+        if track_id in self.struck:
+            raise AvrecError(
+                f"The actor '{track_id}' touched {self.struck[track_id]}, and the case directs it no more. Leave it to "
+                "physics, or drive it with control_actor."
+            )
+        self.cast.take_back(player)

@@ -208,6 +208,10 @@ class Cast:
             player.actor.set_autopilot(False, self.traffic_manager_port)
         self.run(player.follow_recording(self.carla))
 
+    def let_go(self, player: Player, time_us: int) -> None:
+        """Physics take over a body that was hit."""
+        self.run(player.let_go(self.carla, time_us))
+
     def leave_traffic_manager(self) -> None:
         """A Traffic Manager that stays synchronous without a session would wedge the server."""
         if self._traffic_manager is not None:

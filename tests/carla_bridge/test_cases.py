@@ -99,7 +99,9 @@ def test_a_recorded_ego_runs_into_it_and_the_others_keep_to_the_recording(client
     with ReplaySession(client, case) as session:
         while session.tick():
             now = EgoState(scene.ego.at(session.time_us), scene.ego.velocity_at(session.time_us)[0])
-            for key, state in plan.step(session.time_us, now).items():
+            planned = plan.step(session.time_us, now)
+            assert session.struck == {} or session.seconds > 1.5
+            for key, state in {} if session.struck else planned.items():
                 seen = session.actor_pose(key)
                 np.testing.assert_allclose(seen[:3, 3], state.world_from_box[:3, 3], atol=0.002)
                 velocity = session.actor(key).get_velocity()
@@ -113,6 +115,37 @@ def test_a_recorded_ego_runs_into_it_and_the_others_keep_to_the_recording(client
     found = rehearse(case)
     assert found.ego_hit is not None
     assert (hit.time_us - START_US) / 1e6 == pytest.approx(found.ego_hit.time_s, abs=0.3)
+
+
+def test_who_was_hit_is_left_to_physics(client: Any) -> None:
+    """The car ahead brakes; a blind car runs into it, and then brakes: both come to rest, the one ahead pushed on."""
+    case = scenarios.hard_brake(street(5.5, "car_18"), at_s=0.3)
+    speeds: list[tuple[float, float]] = []
+    with ReplaySession(client, case) as session:
+        session.tick()
+        agent = Blind(session, carla)
+        other = session.actor("car_18")
+        while session.tick():
+            if session.struck:
+                agent.vehicle.apply_control(carla.VehicleControl(brake=1.0))
+                seen = [actor.get_velocity() for actor in (agent.vehicle, other)]
+                speeds.append((np.hypot(seen[0].x, seen[0].y), np.hypot(seen[1].x, seen[1].y)))
+            else:
+                agent.step()
+        assert session.struck == {"car_18": "ego"}
+        assert session.cast.players["car_18"].driver is Driver.NOBODY
+        with pytest.raises(AvrecError, match="touched ego"):
+            session.release_actor("car_18")
+        (hit,) = session.collisions
+        masses = [actor.get_physics_control().mass for actor in (agent.vehicle, other)]
+    together = hit.speed_mps * masses[0] / sum(masses)  # the one ahead stood, or nearly so
+    assert speeds[1][1] == pytest.approx(together, rel=0.35)
+    assert speeds[1][1] >= speeds[1][0] - 0.1
+    assert speeds[-1] == pytest.approx((0.0, 0.0), abs=0.05)
+    assert hit.by_sensor
+    found = rehearse(case)
+    assert found.ego_hit is not None
+    assert (hit.time_us - START_US) / 1e6 == pytest.approx(found.ego_hit.time_s, abs=0.2)
 
 
 def test_the_same_case_again_is_the_same_bit_for_bit(client: Any) -> None:
