@@ -75,25 +75,27 @@ class Ground:
         """
         column, row = np.floor(x / CELL_M), np.floor(y / CELL_M)
         wanted = cell_key(column.astype(np.int64), row.astype(np.int64))
-        place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        known = self.keys[place] == wanted
-        plane = self.first[place]
+        place = np.minimum(self.keys.searchsorted(wanted), len(self.keys) - 1)
+        plane = self.first.take(place)
         dx, dy = x - (column + 0.5) * CELL_M, y - (row + 0.5) * CELL_M
-        layers = int(self.count[place].max(initial=1))
-        for layer in range(1, layers):
+        for layer in range(1, self._storeys):
             above = self.first[place] + np.minimum(layer, self.count[place] - 1)
             plane = np.where(self.planes[above, 0] <= z + STEP_UP_M, above, plane)
-        height, slope_x, slope_y = self.planes[plane].T
-        lane = self.lane[plane]
-        if not known.all():
-            off = ~known
-            _, nearest = self.tree.query(np.stack([x[off], y[off], z[off]], axis=1))
-            plane = plane.copy()
-            plane[off] = nearest
-            level = np.where(known, 1.0, 0.0)
-            height, slope_x, slope_y = self.planes[plane].T * np.stack([np.ones(len(x)), level, level])
-            lane = np.where(known, lane, -1)
+        off = np.flatnonzero(self.keys.take(place) != wanted)
+        if not len(off):
+            height, slope_x, slope_y = self.planes.take(plane, axis=0).T
+            return GroundSample(height + slope_x * dx + slope_y * dy, slope_x, slope_y, self.lane.take(plane))
+        _, plane[off] = self.tree.query(np.array([x[off], y[off], z[off]]).T)
+        planes, lane = self.planes.take(plane, axis=0), self.lane.take(plane)
+        planes[off, 1:] *= 0.0
+        lane[off] = -1
+        height, slope_x, slope_y = planes.T
         return GroundSample(height + slope_x * dx + slope_y * dy, slope_x, slope_y, lane)
+
+    @cached_property
+    def _storeys(self) -> int:
+        """The most planes of any cell."""
+        return int(self.count.max(initial=1))
 
     def lane_at(self, x: Float64, y: Float64) -> Int64:
         """Index of the lowest lane at points [N], -1 off the map; much faster than `at` for many points."""
