@@ -1,13 +1,16 @@
 """What the attributes of sensors may be, and which of them have no meaning here.
 
 Three things can happen to a value that a program sets: it is honoured, it is refused when the sensor is spawned
-(`check`), or, where it stands for the inner life of a game engine, the log says once that it does nothing (`unused`).
+(`check`), or, where another attribute keeps it from counting, the log says once that it does nothing (`unused`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import inf
+
+from carla_bridge.sensors.development import processed
+from carla_bridge.sensors.softness import USUAL_MOTION, softened_by
 
 __all__ = ["check", "unused"]
 
@@ -37,6 +40,22 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "exposure_speed_down": _NOT_NEGATIVE,
     "temp": (1500.0, 15000.0),
     "tint": (-1.0, 1.0),
+    "calibration_constant": (0.001, 100_000.0),
+    "bloom_intensity": (0.0, 100.0),
+    "lens_flare_intensity": (0.0, 100.0),
+    "slope": _SHARE,
+    "toe": _SHARE,
+    "shoulder": _SHARE,
+    "black_clip": _SHARE,
+    "white_clip": _SHARE,
+    "motion_blur_intensity": _SHARE,
+    "motion_blur_max_distortion": (0.0, 100.0),
+    "motion_blur_min_object_screen_size": (0.0, 100.0),
+    "focal_distance": (0.1, 1e9),
+    "min_fstop": (0.0, 1000.0),
+    "blade_count": (3, 64),
+    "blur_radius": (0.0, 1000.0),
+    "blur_amount": (1e-6, inf),
     "chromatic_aberration_intensity": _NOT_NEGATIVE,
     "chromatic_aberration_offset": _SHARE,
     "positive_threshold": (0.001, 100.0),
@@ -62,29 +81,26 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "hit_radius": _NOT_NEGATIVE,
 }
 
-_ENGINE = "pictures here have no such stage"
-_UNUSED: Mapping[str, str] = {
-    "bloom_intensity": _ENGINE,
-    "lens_flare_intensity": _ENGINE,
-    "motion_blur_intensity": "pictures are taken in an instant",
-    "motion_blur_max_distortion": "pictures are taken in an instant",
-    "motion_blur_min_object_screen_size": "pictures are taken in an instant",
-    "blur_amount": _ENGINE,
-    "blur_radius": _ENGINE,
-    "focal_distance": "everything is in focus",
-    "min_fstop": "everything is in focus",
-    "blade_count": "everything is in focus",
-    "slope": "colours are not tone mapped again",
-    "toe": "colours are not tone mapped again",
-    "shoulder": "colours are not tone mapped again",
-    "black_clip": "colours are not tone mapped again",
-    "white_clip": "colours are not tone mapped again",
-    "calibration_constant": "brightness is relative to the usual settings",
-    "debug_linetrace": "nothing is drawn into the world",
-}
 _MANUAL = ("shutter_speed", "iso", "fstop")
-_AUTOMATIC = ("exposure_min_bright", "exposure_max_bright", "exposure_speed_up", "exposure_speed_down")
-_POST = ("exposure_compensation", "gamma", "temp", "tint", "chromatic_aberration_intensity", *_MANUAL, *_AUTOMATIC)
+_AUTOMATIC = (
+    "exposure_min_bright",
+    "exposure_max_bright",
+    "exposure_speed_up",
+    "exposure_speed_down",
+    "calibration_constant",
+)
+_GLOW = ("bloom_intensity", "lens_flare_intensity")
+_FOCUS = ("min_fstop", "blade_count")
+_SMALL = "motion_blur_min_object_screen_size"
+_FRINGE = ("chromatic_aberration_intensity", "chromatic_aberration_offset")
+_FILM = ("slope", "toe", "shoulder", "black_clip", "white_clip")
+_LENS = ("lens_k", "lens_kcube", "lens_x_size", "lens_y_size", "lens_circle_falloff")
+_OFF_AT_ZERO = (*_GLOW, *USUAL_MOTION)
+"""A program that sets one of these to 0 wants none of it, and gets none."""
+_POST = (
+    *("exposure_compensation", "gamma", "temp", "tint", "focal_distance", "blur_radius", "blur_amount", _SMALL),
+    *(*_FRINGE, *_FILM, *_MANUAL, *_AUTOMATIC, *_FOCUS, *_OFF_AT_ZERO),
+)
 
 
 def check(attributes: Mapping[str, str]) -> None:
@@ -115,23 +131,42 @@ def check(attributes: Mapping[str, str]) -> None:
 
 def unused(attributes: Mapping[str, str], usual: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Attributes whose value is not the usual one and does nothing, and why it does not."""
-    manual = attributes.get("exposure_mode") == "manual"
-    post = attributes.get("enable_postprocess_effects", "true").lower() in ("true", "1")
     for name, value in attributes.items():
-        if name not in usual or value == usual[name] or _same(value, usual[name]):
-            continue
-        if name in _UNUSED:
-            yield name, _UNUSED[name]
-        elif name in _POST and not post:
-            yield name, "enable_postprocess_effects is off"
-        elif name in _MANUAL and not manual:
-            yield name, "it only counts with exposure_mode manual"
-        elif name in _AUTOMATIC and manual:
-            yield name, "it only counts with exposure_mode histogram"
-        elif name in ("lens_k", "lens_kcube", "lens_x_size", "lens_y_size", "lens_circle_falloff") and not float(
-            attributes.get("lens_circle_multiplier", "0")
-        ):
-            yield name, "it only counts with a lens_circle_multiplier above 0"
+        if name in usual and value != usual[name] and not _same(value, usual[name]):
+            reason = _why_unused(name, attributes, usual)
+            if reason:
+                yield name, reason
+
+
+def _why_unused(name: str, attributes: Mapping[str, str], usual: Mapping[str, str]) -> str:
+    """Why a value that is not the usual one does nothing; empty where it counts."""
+
+    def number(other: str) -> float:
+        return float(attributes.get(other, "0"))
+
+    manual = attributes.get("exposure_mode") == "manual"
+    soft = softened_by(attributes)
+    if name in _OFF_AT_ZERO and number(name) == 0.0:
+        return ""
+    if name in _POST and not processed(attributes):
+        return "enable_postprocess_effects is off"
+    if name in _GLOW and number(name) < float(usual[name]):
+        return "the usual pictures have no glow added that could be less; 0 asks for none"
+    if name in _MANUAL and not manual and not (name == "fstop" and "focus" in soft):
+        return "it only counts with exposure_mode manual"
+    if name in _AUTOMATIC and manual:
+        return "it only counts with exposure_mode histogram"
+    if name in _FOCUS and "focus" not in soft:
+        return "it only counts with another focal_distance than the usual one, at which everything is sharp"
+    if name == "blur_amount" and "haze" not in soft:
+        return "it only counts with a blur_radius above 0"
+    if name == _SMALL and "motion" not in soft and all(number(other) for other in USUAL_MOTION):
+        return "it only counts with another motion_blur_intensity or motion_blur_max_distortion than the usual one"
+    if name == "chromatic_aberration_offset" and not number("chromatic_aberration_intensity"):
+        return "it only counts with a chromatic_aberration_intensity above 0"
+    if name in _LENS and not number("lens_circle_multiplier"):
+        return "it only counts with a lens_circle_multiplier above 0"
+    return ""
 
 
 def _same(one: str, other: str) -> bool:

@@ -14,6 +14,7 @@ from carla_bridge.sensors.lens import bend, fringe
 from carla_bridge.sensors.plain import PlainRenderer
 from carla_bridge.sensors.rack import Sensor, SensorRack
 from carla_bridge.sensors.rendering import CameraRequest
+from carla_bridge.sensors.softness import soften
 
 __all__ = ["events", "picture"]
 
@@ -38,10 +39,12 @@ def _taken(rack: SensorRack, sensor: Sensor, kind: str) -> NDArray[np.uint8] | N
         attributes=attributes,
         step_s=sensor.elapsed_s,
     )
-    pixels = (rack.renderer or PLAIN).camera(rack.view(), request)
+    renderer = rack.renderer or PLAIN
+    pixels = renderer.camera(rack.view(), request)
     if kind == "rgb":
-        pixels = fringe(develop(np.asarray(pixels, np.uint8), attributes, sensor.memory, sensor.elapsed_s), attributes)
-        pixels = draw_shapes(pixels, rack.world.drawings.shapes, request)
+        seen = soften(renderer, rack.view(), request, np.asarray(pixels, np.uint8), rack.step_s)
+        seen = develop(seen, attributes, sensor.memory, sensor.elapsed_s)
+        pixels = draw_shapes(fringe(seen, attributes), rack.world.drawings.shapes, request)
     return bend(kind, pixels, attributes)
 
 

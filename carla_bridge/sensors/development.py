@@ -1,4 +1,4 @@
-"""How an rgb picture is developed: exposure, white balance and gamma.
+"""How an rgb picture is developed: exposure, glow, white balance, film and gamma.
 
 Renderers give pictures as the usual settings show them: for a scene, with the exposure of its recording. So only what
 differs from those settings is applied, and the usual ones change no pixel.
@@ -8,9 +8,12 @@ differs from those settings is applied, and the usual ones change no pixel.
 - ``exposure_mode`` histogram: the eye adapts to the picture's brightness, ``11 + log2(mean luminance / 0.18)``, within
   ``exposure_min_bright`` and ``exposure_max_bright`` (both EV100), by at most ``exposure_speed_up`` stops a second
   towards bright and ``exposure_speed_down`` towards dark. The usual range and speeds are computed alongside; the
-  difference between the two, and ``exposure_compensation``, are applied.
+  difference between the two, and ``exposure_compensation``, are applied; and the stops of ``calibration_constant``,
+  a light meter's constant (ISO 2720), against the usual one.
+- ``bloom_intensity``, ``lens_flare_intensity``: see `carla_bridge.sensors.glow`.
 - ``temp`` and ``tint``: light of that colour becomes white, by the daylight locus of CIE 15 and the Bradford
   transform; ``tint`` moves the light along its isotherm by 0.05 in CIE 1960 for each unit.
+- ``slope``, ``toe``, ``shoulder``, ``black_clip``, ``white_clip``: see `carla_bridge.sensors.film`.
 - ``gamma``: linear light is raised to ``1 / gamma`` instead of ``1 / 2.2``.
 """
 
@@ -23,7 +26,10 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["develop", "ev100"]
+from carla_bridge.sensors.film import USUAL_FILM, retoned
+from carla_bridge.sensors.glow import USUAL_GLOW, glow
+
+__all__ = ["develop", "ev100", "processed"]
 
 Uint8 = NDArray[np.uint8]
 Float64 = NDArray[np.float64]
@@ -37,9 +43,12 @@ USUAL = {
     "exposure_max_bright": 12.0,
     "exposure_speed_up": 3.0,
     "exposure_speed_down": 1.0,
+    "calibration_constant": 16.0,
     "gamma": 2.2,
     "temp": 6500.0,
     "tint": 0.0,
+    **USUAL_GLOW,
+    **USUAL_FILM,
 }
 GAMMA = 2.2
 MIDDLE_EV = 11.0
@@ -62,26 +71,41 @@ def develop(picture: Uint8, attributes: Mapping[str, str], memory: dict[str, obj
         memory: what the eye has adapted to; changed.
         step_s: seconds since the last picture.
     """
-    if attributes.get("enable_postprocess_effects", "true").lower() not in ("true", "1"):
+    if not processed(attributes):
         return picture
     values = {name: float(attributes.get(name, usual)) for name, usual in USUAL.items()}
     if attributes.get("exposure_mode", "histogram") == "manual":
         stops = ev100(USUAL) - ev100(values)
     else:
         stops = _adapted(picture, values, memory, step_s)
+        stops += log2(values["calibration_constant"] / USUAL["calibration_constant"])
     stops += values["exposure_compensation"]
-    if stops == 0.0 and all(values[name] == USUAL[name] for name in ("gamma", "temp", "tint")):
+    bloom, flare = (max(values[name] - usual, 0.0) for name, usual in USUAL_GLOW.items())
+    glows = bloom > 0.0 or flare > 0.0
+    if (
+        stops == 0.0
+        and not glows
+        and all(values[name] == USUAL[name] for name in ("gamma", "temp", "tint", *USUAL_FILM))
+    ):
         return picture
     gain = 2.0**stops
     out = picture.copy()
-    if values["temp"] == USUAL["temp"] and values["tint"] == 0.0:
+    balanced = values["temp"] == USUAL["temp"] and values["tint"] == 0.0
+    if balanced and not glows:
         levels = (np.arange(256) / 255.0) ** GAMMA * gain
-        out[..., :3] = _encoded(levels, values["gamma"])[picture[..., :3]]
+        out[..., :3] = _encoded(levels, values)[picture[..., :3]]
         return out
-    linear = ((np.arange(256) / 255.0) ** GAMMA).astype(np.float32)[picture[..., 2::-1]]
-    balance = (_balance(values["temp"], values["tint"]) * gain).astype(np.float32)
-    out[..., 2::-1] = _encoded(linear @ balance.T, values["gamma"])
+    linear = (((np.arange(256) / 255.0) ** GAMMA) * gain).astype(np.float32)[picture[..., 2::-1]]
+    linear = glow(linear, bloom, flare)
+    if not balanced:
+        linear = linear @ _balance(values["temp"], values["tint"]).astype(np.float32).T
+    out[..., 2::-1] = _encoded(linear, values)
     return out
+
+
+def processed(attributes: Mapping[str, str]) -> bool:
+    """Whether a camera's pictures are processed at all."""
+    return attributes.get("enable_postprocess_effects", "true").lower() in ("true", "1")
 
 
 def ev100(values: Mapping[str, float]) -> float:
@@ -89,8 +113,11 @@ def ev100(values: Mapping[str, float]) -> float:
     return log2(values["fstop"] ** 2 * values["shutter_speed"] * 100.0 / values["iso"])
 
 
-def _encoded(linear: NDArray[np.floating], gamma: float) -> Uint8:
-    return np.asarray(np.rint(np.clip(linear, 0.0, 1.0) ** (1.0 / gamma) * 255.0), np.uint8)
+def _encoded(linear: NDArray[np.floating], values: Mapping[str, float]) -> Uint8:
+    shown = np.clip(linear, 0.0, 1.0)
+    if any(values[name] != usual for name, usual in USUAL_FILM.items()):
+        shown = retoned(shown, values)
+    return np.asarray(np.rint(shown ** (1.0 / values["gamma"]) * 255.0), np.uint8)
 
 
 def _adapted(picture: Uint8, values: Mapping[str, float], memory: dict[str, object], step_s: float) -> float:

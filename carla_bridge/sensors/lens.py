@@ -22,6 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from carla_bridge.sensors.development import processed
+
 __all__ = ["bend", "fringe"]
 
 Float32 = NDArray[np.float32]
@@ -55,7 +57,7 @@ _OUTSIDE = {"depth": (255.0, 255.0, 255.0, 255.0), "optical_flow": (0.0, 0.0, 0.
 def fringe(picture: Uint8, attributes: Mapping[str, str]) -> Uint8:
     """Chromatic aberration: red is drawn a little larger and blue a little smaller towards the edge."""
     intensity = float(attributes.get("chromatic_aberration_intensity", "0"))
-    if intensity == 0.0:
+    if intensity == 0.0 or not processed(attributes):
         return picture
     height, width = picture.shape[:2]
     offset = float(attributes.get("chromatic_aberration_offset", "0"))
