@@ -124,7 +124,7 @@ def ego_place(case: Scenario, time_us: int) -> Place:
     if place is None:
         raise AvrecError(
             f"The recorded ego is on no lane of the map {(time_us - case.start_us) / 1e6:.1f} s after the start. "
-            "Begin elsewhere with replay(scene, start_us=...), or give the scene a better map."
+            "Begin later (--start SECONDS; replay(scene, start_us=...) in Python), or give the scene a better map."
         )
     return place
 

@@ -25,8 +25,8 @@ from avrec.scenario import (
     replay,
     with_car,
 )
-from avrec.scenario.actions import STEEPEST_SLOPE
 from avrec.scenario.onward import ego_way
+from avrec.scenario.ways import STEEPEST_SLOPE
 from avrec.scene import Scene
 from scenarios.checks import (
     box_at,
@@ -151,7 +151,7 @@ def _lane_beside(case: Scenario, time_us: int, side: Literal["left", "right"], o
     if not same and not overtaking:
         raise AvrecError(
             f"The lane on the {side} of the ego is for oncoming traffic.{hint} A car that overtakes the ego comes from "
-            "there: add overtaking=True."
+            "there: set overtaking to true."
         )
     box, own = ego_box(case, time_us), case.road.line(place.lane)
     here = own.at(own.nearest((box.x, box.y))[0])[0]
@@ -165,7 +165,7 @@ def _added(case: Scenario, side: Literal["left", "right"], gap_m: float, overtak
     if found is None or not found[0].drivable or not (found[1] or overtaking):
         raise AvrecError(
             f"The lane on the {side} begins only later, so that the car cannot be there from the start. Begin later "
-            "with replay(scene, start_us=...)."
+            "(--start SECONDS; replay(scene, start_us=...) in Python)."
         )
     line = case.road.line(found[0], against=not found[1], along=ego_way(case.scene))
     box = ego_box(case, start)

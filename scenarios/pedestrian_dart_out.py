@@ -205,5 +205,5 @@ def _recorded(case: Scenario, path: Guide, track: Track) -> Scenario:
     people = ", ".join(other.id for other in case.scene.tracks if other.label == track.label and other.id != track.id)
     raise AvrecError(
         f"{track.id} is never where they could run into the recorded ego's way in time. Choose another speed_mps or "
-        f"person ({people[:200] or 'there is no other'}), or add one with actor=None."
+        f"person ({people[:200] or 'there is no other'}), or let one be added by naming no actor."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Literal
+from typing import Any, Literal
 
 from avrec.cli.arguments import (
     ON_THE_PATH,
@@ -18,6 +18,7 @@ from avrec.cli.arguments import (
     parse_names,
 )
 from avrec.cli.console import print_json, reporting, say
+from avrec.cli.scenario import measures_of, recorded_from, say_measures
 from avrec.errors import AvrecError, require
 
 __all__ = ["replay", "serve"]
@@ -63,6 +64,7 @@ def replay(
     port: int = 2000,
     case: OptionalCase = None,
     without: OptionalNames = None,
+    start: float = 0.0,
     camera: OptionalNames = None,
     beside: BesideTheCar = ON_THE_PATH,
     lidar: OptionalName = None,
@@ -86,20 +88,20 @@ def replay(
         port: of that server.
         case: an edge case with its parameters (see "avrec scenario list"), or FILE.py:FUNCTION of your own.
         without: ids of recorded actors to leave out, with commas between.
+        start: seconds of the recording to leave out at its beginning.
         camera: recorded cameras to look through, with commas between; none unless given.
         beside: where the cameras look from.
         lidar: a lidar on the roof, e.g. VLP-32C.
         recorded_times: take pictures at the times of the recorded ones, not at every step.
         step: seconds between the simulator's steps.
         take_over: who drives the car from some time on: CARLA's autopilot, or a path follower on the recorded path.
-        after: that time, in seconds from the beginning.
+        after: that time, in seconds from the beginning of the replay.
         save: folder for the pictures and sweeps.
         overwrite: replace a folder that an earlier replay wrote.
         json: print what happened as JSON.
     """
     import carla_bridge
     from avrec.files import refuse_full_folder
-    from avrec.scenario import replay as recorded
     from avrec.scene import Scene
     from carla_bridge.replay import ReplaySession
     from carla_bridge.replay.save import MARKER, Take, play
@@ -123,23 +125,24 @@ def replay(
         if save is not None:
             refuse_full_folder(save, overwrite=overwrite, marker=MARKER)
         client = None if host is None else carla_bridge.connect(host, port)
-        opened = recorded(Scene.open(scene))
-        for track in parse_names(without, "--without") or []:
-            opened = opened.without_actor(track)
+        opened = recorded_from(Scene.open(scene), start, parse_names(without, "--without") or [])
         played = opened if make is None else make(opened)
         if client is None:
             client = stack.enter_context(carla_bridge.own_world(scene))
         session = ReplaySession(client, played, step_s=step)
         counts = play(stack.enter_context(session), take, save, overwrite=overwrite, progress=progress)
-        seconds, hits = session.seconds, session.collisions
+        seconds, hits, measures = session.seconds, session.collisions, session.measures
         notes = session.case.notes
         first_us = session.start_us
     if json:
         found = [
             {"other": hit.other, "seconds": (hit.time_us - first_us) / 1e6, "speed_mps": hit.speed_mps} for hit in hits
         ]
-        facts = {"scene": opened.scene.name, "seconds": seconds, "save": save, **counts}
-        print_json(facts if make is None else {**facts, "case": case, "notes": notes, "collisions": found})
+        facts: dict[str, Any] = {"scene": opened.scene.name, "seconds": seconds, "save": save, **counts}
+        if make is not None:
+            measured = None if measures is None else measures_of(measures)
+            facts |= {"case": case, "notes": notes, "collisions": found, "measures": measured}
+        print_json(facts)
     else:
         where = f" in {save}" if save is not None else ""
         made = f"{counts['pictures']} pictures and {counts['sweeps']} lidar sweeps{where}"
@@ -148,5 +151,7 @@ def replay(
             say(note)
         for hit in hits:
             say(f"The ego hit {hit.other} after {(hit.time_us - first_us) / 1e6:.1f} s at {hit.speed_mps:.1f} m/s.")
+        if measures is not None:
+            say_measures(measures)
         if make is not None and not hits:
             say("The ego hit nobody.")

@@ -1,23 +1,15 @@
 """Edge cases: a recorded drive in which actors do something else, by triggers and actions that compose."""
 
-from avrec.scenario.actions import (
-    Action,
-    Appear,
-    FollowPath,
-    Hold,
-    KeepSpeed,
-    LaneChange,
-    PaceEgo,
-    SpeedTo,
-    WalkAcross,
-)
+from avrec.scenario.actions import Action, Appear
 from avrec.scenario.added import ego_state, with_car, with_person
 from avrec.scenario.boxes import Box, EgoShape, distance, gap_ahead, overlap, time_to_collision
 from avrec.scenario.director import Director, EgoState
 from avrec.scenario.guide import Guide, guide_of
+from avrec.scenario.measures import Measured, Measurer, Measures
 from avrec.scenario.mover import ActorState
 from avrec.scenario.rehearsal import Beginning, Rehearsal, checked, rehearse
 from avrec.scenario.scenario import Event, Scenario, replay
+from avrec.scenario.speeds import Hold, KeepSpeed, PaceEgo, SpeedTo
 from avrec.scenario.triggers import (
     AllOf,
     AnyOf,
@@ -32,6 +24,7 @@ from avrec.scenario.triggers import (
     Trigger,
     time_to_reach,
 )
+from avrec.scenario.ways import FollowPath, LaneChange, WalkAcross
 
 __all__ = [
     "Action",
@@ -53,6 +46,9 @@ __all__ = [
     "Hold",
     "KeepSpeed",
     "LaneChange",
+    "Measured",
+    "Measurer",
+    "Measures",
     "PaceEgo",
     "ReachedPoint",
     "Rehearsal",

@@ -111,7 +111,7 @@ def _fitted(case: Scenario, track: Track) -> Scenario:
         if overlap(box, there):
             raise AvrecError(
                 f"A new {track.label} does not fit at ({box.x:.1f}, {box.y:.1f}): {name} is there at the start. Choose "
-                f"another place or gap, or begin later with replay(scene, start_us=...)."
+                "another place or gap, or begin later (--start SECONDS; replay(scene, start_us=...) in Python)."
             )
     return case
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import cos, exp, isfinite, pi, sin, sqrt
+from math import cos, exp, isfinite, pi, sin
 from typing import Protocol
 
 import numpy as np
@@ -95,6 +95,18 @@ def advanced(speed_mps: float, goal_mps: float, rate_mps2: float, dt: float) -> 
         return goal_mps, (speed_mps + goal_mps) / 2 * needed + goal_mps * (dt - needed)
     after = speed_mps + np.sign(change) * rate_mps2 * dt
     return float(after), float((speed_mps + after) / 2 * dt)
+
+
+def _stopping(before_mps: float, speed_mps: float, way: float, left: float, dt: float) -> tuple[float, float]:
+    """Speed and way of a step with ``left`` metres to where the way ends; a plan that brakes harder is left alone."""
+    if left <= 1e-6:
+        return 0.0, 0.0
+    if before_mps**2 < 2 * STOP_MPS2 * left and way < left:
+        return speed_mps, way
+    if before_mps < 1e-3:
+        return 0.0, min(way, left)
+    slower, less = advanced(before_mps, 0.0, max(before_mps**2 / (2 * left), STOP_MPS2), dt)
+    return (slower, less) if less < way else (speed_mps, way)
 
 
 @dataclass
@@ -212,11 +224,10 @@ class Mover:
         if dt <= 0.0:
             return
         before, yaw_before = self.pose, self.yaw
-        self.speed_mps, way = self.plan.step(self.speed_mps, dt, now)
+        before_mps = self.speed_mps
+        self.speed_mps, way = self.plan.step(before_mps, dt, now)
         if self.stop_at_m is not None:
-            left = max(self.stop_at_m - self.along_m, 0.0)
-            way = min(way, left)
-            self.speed_mps = min(self.speed_mps, sqrt(2 * STOP_MPS2 * (left - way)))
+            self.speed_mps, way = _stopping(before_mps, self.speed_mps, way, self.stop_at_m - self.along_m, dt)
         self.along_m += way
         self._turning += dt / TURN_S if self.walks else way / TURN_M
         (x, y), heading = self.guide.at(self.along_m)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from avrec.drive import Track
 from avrec.errors import AvrecError
-from avrec.scenario.boxes import Box, EgoShape, box_of_pose, distance, gap_ahead, overlap
+from avrec.scenario.boxes import Box, EgoShape, box_of_pose, gap_ahead, overlap
 from avrec.scenario.crash import after_hit, mass_of
 from avrec.scenario.director import Director, EgoState
+from avrec.scenario.measures import Measurer, Measures
 from avrec.scenario.mover import ActorState
 from avrec.scenario.numbers import number
 from avrec.scenario.onward import ego_way
@@ -63,14 +64,23 @@ class Rehearsal:
         ego_hit: the first time that an actor of the case touches the ego.
         in_the_way: the first time before that, that an actor of the case touches somebody else whom it did not touch
             when it left the recording, or that an added one touches `STILL`, a thing of the surface mesh.
-        least_m, least_s: smallest distance between the ego and an actor of the case, and when.
+        measures: how critical it became.
     """
 
     begun: tuple[Beginning | None, ...]
     ego_hit: Meeting | None
     in_the_way: Meeting | None
-    least_m: float
-    least_s: float
+    measures: Measures
+
+    @property
+    def least_m(self) -> float:
+        """Smallest distance between the ego and an actor of the case; infinite where none was there."""
+        return inf if self.measures.distance_m is None else self.measures.distance_m.value
+
+    @property
+    def least_s(self) -> float:
+        """When that was."""
+        return 0.0 if self.measures.distance_m is None else self.measures.distance_m.time_s
 
     @property
     def fired_s(self) -> tuple[float | None, ...]:
@@ -96,7 +106,7 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
     begun: dict[int, Beginning] = {}
     way = ego_way(case.scene)
     ego_hit = in_the_way = None
-    least, least_s = inf, 0.0
+    measurer = Measurer()
     for index, time_us in enumerate(times.tolist()):
         ego = EgoState(poses[index], velocities[index])
         states = director.step(time_us, ego)
@@ -108,13 +118,11 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
             aside = float(way.nearest((box.x, box.y))[1])
             begun[id(event)] = Beginning(seconds, state.speed_mps, gap_ahead(ego_box, box), aside)
         there = others.at(index, states, director.absent)
+        measurer.look(seconds, ego_box, {key: there[key] for key in case.actors if key in there})
         for key in case.actors:
             if key not in there:
                 continue
-            away = distance(ego_box, there[key])
-            if away < least:
-                least, least_s = away, seconds
-            if away == 0.0:
+            if overlap(ego_box, there[key]):
                 ego_hit = ego_hit or Meeting(seconds, key, "ego")
                 director.let_go(key, after_hit(there[key], ego_box))
             elif key in states or key in case.added:
@@ -122,7 +130,7 @@ def rehearse(case: Scenario, *, step_s: float = STEP_S, ego_shape: EgoShape | No
                 if other is not None:
                     in_the_way = in_the_way or (None if ego_hit else Meeting(seconds, key, other))
                     others.part(director, key, other, there)
-    return Rehearsal(tuple(begun.get(id(event)) for event in case.events), ego_hit, in_the_way, least, least_s)
+    return Rehearsal(tuple(begun.get(id(event)) for event in case.events), ego_hit, in_the_way, measurer.found)
 
 
 class _Others:
@@ -216,7 +224,7 @@ def checked(
     found = rehearse(case)
     if found.in_the_way is not None:
         time_s, actor, other = found.in_the_way
-        out = "" if other == STILL else f" Or leave {other} out with scene.without_actor({other!r})."
+        out = "" if other == STILL else f" Or leave {other} out (--without {other}; scene.without_actor in Python)."
         raise AvrecError(f"In {case.name}, {actor} would run into {other} after {time_s:.1f} s. {advice}{out}")
     why = "" if expect is None else expect(found)
     if why:
@@ -224,14 +232,14 @@ def checked(
     for event, begun in zip(case.events, found.begun, strict=True):
         if begun is not None:
             continue
-        what = ", ".join(type(action).__name__ for action in event.actions)
+        what = " and ".join(map(str, event.actions))
         if found.ego_hit is not None and found.ego_hit.actor == event.actor:
             raise AvrecError(
-                f"In {case.name}, the recorded ego hits {event.actor} after {found.ego_hit.time_s:.1f} s, before that "
-                f"comes to {what}. {advice}"
+                f"In {case.name}, the recorded ego hits {event.actor} after {found.ego_hit.time_s:.1f} s, before "
+                f"it is to {what}. {advice}"
             )
         raise AvrecError(
-            f"In {case.name}, {event.actor} never comes to {what} within the {case.seconds:.1f} s of the recording "
-            f"({event.trigger!r} never holds). {advice}"
+            f"In {case.name}, {event.actor} never comes to {what} within the {case.seconds:.1f} s of the recording. It "
+            f"waits for: {event.trigger}. {advice}"
         )
     return case

@@ -75,6 +75,9 @@ class ElapsedTime:
     def __post_init__(self) -> None:
         number("ElapsedTime", "after_s", self.after_s, 0.0)
 
+    def __str__(self) -> str:
+        return f"{self.after_s:g} s after the start"
+
     def holds(self, now: Situation) -> bool:
         """See the class; half a microsecond early counts, for steps are whole microseconds."""
         return now.time_s >= self.after_s - 5e-7
@@ -89,6 +92,9 @@ class Distance:
     def __post_init__(self) -> None:
         number("Distance", "below_m", self.below_m, 0.0)
 
+    def __str__(self) -> str:
+        return f"nearer to the ego than {self.below_m:g} m"
+
     def holds(self, now: Situation) -> bool:
         """See the class."""
         return distance(now.ego, now.actor) < self.below_m
@@ -102,6 +108,9 @@ class TimeToCollision:
 
     def __post_init__(self) -> None:
         number("TimeToCollision", "below_s", self.below_s, 0.0)
+
+    def __str__(self) -> str:
+        return f"less than {self.below_s:g} s before a collision with the ego"
 
     def holds(self, now: Situation) -> bool:
         """See the class."""
@@ -122,6 +131,10 @@ class Gap:
         if self.above_m > self.below_m:
             raise AvrecError(f"Gap: no gap is above {self.above_m:g} and below {self.below_m:g} m. Exchange the two.")
 
+    def __str__(self) -> str:
+        bounds = [f"at least {self.above_m:g} m"] * (self.above_m > -inf)
+        return f"ahead of the ego by {' and '.join(bounds + [f'at most {self.below_m:g} m'] * (self.below_m < inf))}"
+
     def holds(self, now: Situation) -> bool:
         """See the class."""
         return self.above_m <= gap_ahead(now.ego, now.actor) <= self.below_m
@@ -135,6 +148,9 @@ class TimeToReach:
 
     def __post_init__(self) -> None:
         number("TimeToReach", "below_s", self.below_s, 0.0)
+
+    def __str__(self) -> str:
+        return f"the ego less than {self.below_s:.3g} s away"
 
     def holds(self, now: Situation) -> bool:
         """See the class; never where the ego stands or has passed the actor."""
@@ -157,6 +173,9 @@ class ReachedPoint:
         if self.who not in ("ego", "actor"):
             raise AvrecError(f"ReachedPoint knows no '{self.who}'. Choose who='ego' or who='actor'.")
 
+    def __str__(self) -> str:
+        return f"the {self.who} within {self.within_m:g} m of ({self.x:g}, {self.y:g})"
+
     def holds(self, now: Situation) -> bool:
         """See the class."""
         body = now.ego if self.who == "ego" else now.actor
@@ -172,6 +191,9 @@ class Then:
     def __post_init__(self) -> None:
         number("Then", "after_s", self.after_s, 0.0)
 
+    def __str__(self) -> str:
+        return "what it did before is finished" + (f" for {self.after_s:g} s" if self.after_s else "")
+
     def holds(self, now: Situation) -> bool:
         """See the class."""
         return now.idle_s >= self.after_s - 5e-7
@@ -186,6 +208,9 @@ class AllOf:
     def __init__(self, *triggers: Trigger) -> None:
         object.__setattr__(self, "triggers", _checked(type(self).__name__, triggers))
 
+    def __str__(self) -> str:
+        return " and ".join(map(str, self.triggers))
+
     def holds(self, now: Situation) -> bool:
         """See the class."""
         return all(trigger.holds(now) for trigger in self.triggers)
@@ -199,6 +224,9 @@ class AnyOf:
 
     def __init__(self, *triggers: Trigger) -> None:
         object.__setattr__(self, "triggers", _checked(type(self).__name__, triggers))
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.triggers))
 
     def holds(self, now: Situation) -> bool:
         """See the class."""

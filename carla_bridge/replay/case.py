@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import AvrecError
-from avrec.scenario import ActorState, Director, EgoShape, EgoState, Scenario, overlap, replay
+from avrec.scenario import ActorState, Director, EgoShape, EgoState, Measurer, Measures, Scenario, overlap, replay
 from avrec.scenario.boxes import box_of_pose
 from avrec.scene import Scene
-from carla_bridge.replay.meeting import Course, course_of, will_touch
+from carla_bridge.replay.meeting import LEVEL_M, Course, course_of, will_touch
 from carla_bridge.replay.player import Driver, Player
 from carla_bridge.replay.stage import EGO, Cast
 
@@ -110,6 +110,7 @@ class CaseRun:
         self.shape = _shape(ego)
         self.director = Director(case, self.shape)
         self.struck: dict[str, str] = {}
+        self._measurer = Measurer()
         self._beside: dict[str, set[str]] = {}
         self._seen: dict[str, deque[_Sight]] = {}
         self._found: dict[str, Collision] = {}
@@ -194,12 +195,28 @@ class CaseRun:
             self._seen.setdefault(key, deque(maxlen=KEPT)).append(_Sight(time_us, player.pose, player.driver))
             self._names[player.actor.id] = key
         self._look(time_us)
+        self._measure(time_us)
+
+    def _measure(self, time_us: int) -> None:
+        sizes = {key: self.case.scene.track(key).size_m for key in self.case.actors if key in self.cast.players}
+        others = {
+            key: box_of_pose(self._seen[key][-1].pose, float(size[0]), float(size[1]), self._velocity(key))
+            for key, size in sizes.items()
+            if abs(self.cast.players[key].pose[2, 3] - self._seen[EGO][-1].pose[2, 3]) < LEVEL_M
+        }
+        ego = EgoState(self._seen[EGO][-1].pose, self._velocity(EGO)).box(self.shape)
+        self._measurer.look((time_us - self.case.start_us) / 1e6, ego, others)
+
+    @property
+    def measures(self) -> Measures:
+        """How critical it became so far."""
+        return self._measurer.found
 
     def _look(self, time_us: int) -> None:
         ego = EgoState(self._seen[EGO][-1].pose, np.zeros(3))
         box = ego.box(self.shape)
         for key, player in self.cast.players.items():
-            if key == EGO or abs(player.pose[2, 3] - ego.world_from_rig[2, 3]) > 4.0:
+            if key == EGO or abs(player.pose[2, 3] - ego.world_from_rig[2, 3]) > LEVEL_M:
                 continue
             size = self.case.scene.track(key).size_m
             there = box_of_pose(player.pose, float(size[0]), float(size[1]))

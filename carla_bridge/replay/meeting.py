@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from avrec.scenario import Box, overlap, time_to_collision
 from avrec.scenario.boxes import box_of_pose
 
-__all__ = ["Course", "course_of", "will_touch"]
+__all__ = ["LEVEL_M", "Course", "course_of", "will_touch"]
 
 Float64 = NDArray[np.float64]
 

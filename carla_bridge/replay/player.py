@@ -150,7 +150,8 @@ class Player:
         if not self.path.free:
             self.path.release(time_us, self.recorded_pose(time_us))
         if self.driver in (Driver.RECORDING, Driver.CASE):
-            moves += [carla.command.SetSimulatePhysics(self.actor, True), *self._velocities(carla, time_us)]
+            moves.append(carla.command.SetSimulatePhysics(self.actor, True))
+            moves += [] if self.walks else self._velocities(carla, time_us)  # people heed none
         self.driver = driver
         self._follower = follower
         return moves

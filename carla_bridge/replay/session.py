@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from avrec.drive import CameraSensor
 from avrec.errors import AvrecError, require
 from avrec.geometry import Offset
-from avrec.scenario import Scenario
+from avrec.scenario import Measures, Scenario
 from avrec.scene import Scene
 from carla_bridge.replay.camera_spec import camera_named
 from carla_bridge.replay.case import CaseSource, Collision, scenario_of
@@ -241,6 +241,11 @@ class ReplaySession:
     def struck(self) -> Mapping[str, str]:
         """Actors that touched somebody in a case, and whom; from then on physics have them."""
         return {} if self._run is None or self._run.case_run is None else dict(self._run.case_run.struck)
+
+    @property
+    def measures(self) -> Measures | None:
+        """How critical it became so far between the ego and the actors of the case; None without a case."""
+        return None if self._run is None or self._run.case_run is None else self._run.case_run.measures
 
     def _player(self, track_id: str) -> Player:
         player = self.cast.players.get(track_id)

@@ -87,7 +87,7 @@ def test_cut_in_of_a_recorded_car(highway: Scene) -> None:
 
 
 def test_cut_in_on_the_street(street: Scene, empty: Scene) -> None:
-    with pytest.raises(AvrecError, match=r"oncoming traffic.*overtaking=True"):
+    with pytest.raises(AvrecError, match=r"oncoming traffic.*overtaking to true"):
         scenarios.cut_in(street)
     with pytest.raises(AvrecError, match="one for parking"):
         scenarios.cut_in(street, side="right")
