@@ -44,9 +44,9 @@ class Labels:
             for track, kind in parked_tracks(scene)
         ]
 
-    def owners(self, world: World, points: Float64, boxed: Int64, there: Bool, ignored: Collection[int]) -> Int64:
-        """Actor at each point [..., 3], 0 for none: the one in whose box it lies; ``boxed`` knows some already."""
-        owner = boxed.copy()
+    def owners(self, world: World, points: Float64, there: Bool, ignored: Collection[int]) -> Int64:
+        """Actor at each point [..., 3], 0 for none: the one in whose box it lies."""
+        owner = np.zeros(there.shape, np.int64)
         for actor in solid_actors(world):
             if actor.id in ignored:
                 continue

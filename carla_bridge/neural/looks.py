@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from zlib import crc32
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,8 +12,12 @@ from avrec.drive import Track
 from avrec.gaussians import Gaussians, with_both_sides
 from avrec.geometry import matrix_from_rpy, transform_from
 from avrec.scene import Scene
+from carla_bridge.looks.bodies import doors_of, lamps_of, paint_of, shape_of
+from carla_bridge.neural.completion import completed, looks_at, within_box
+from carla_bridge.neural.shells import Shell, coloured, shadow, shell_of
 from carla_bridge.replay.fit import kind_of, track_in_role
 from carla_bridge.world.actor import Actor, Kind
+from carla_bridge.world.bumping import open_doors
 from carla_bridge.world.pose import Pose
 
 __all__ = ["Looks", "pose_matrix", "track_of"]
@@ -20,6 +27,13 @@ Float64 = NDArray[np.float64]
 FAMILIES = {"car": "car", "truck": "car", "bus": "car", "motorcycle": "two", "bicycle": "two", "person": "person"}
 """Kinds that may stand in for one another."""
 MOST_STRETCH = 2.0
+MOST_UNLIKE = 1.4
+"""A vehicle does not look like a recorded one that is so many times longer, wider or higher, or less."""
+LEAST_SEEN = 0.4
+"""Share of a recorded vehicle's surface that has to be seen for others to look like it."""
+LEAST_BLOBS, LEAST_SHARE, MOST_MODELS = 300, 0.5, 6
+"""Recorded actors with fewer Gaussians, also than this share of the best one's, are models for nobody."""
+MOST_KEPT = 64
 
 
 def track_of(actor: Actor) -> str | None:
@@ -33,29 +47,84 @@ def pose_matrix(pose: Pose) -> Float64:
 
 
 class Looks:
-    """Clouds for actors: the track's own, or that of a recorded actor of the same kind, stretched to its box."""
+    """Clouds for actors, in the frames of their boxes.
+
+    A track's actor has the track's own. Another one has that of a recorded actor of its kind and about its size, closed
+    where the recording saw nothing of it, and stretched to its box. Where there is none, it has the body that it has on
+    a bare map, in its own colour.
+    """
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self._tracks = {track.id: track for track in scene.tracks}
-        self._stand_ins = _best_of_each_family(scene)
-        self._stretched: dict[tuple[str, tuple[float, ...]], tuple[str, Gaussians]] = {}
+        self._models = _models(scene)
+        self._whole: dict[str, tuple[Gaussians, float]] = {}
+        self._shells: dict[tuple[object, ...], Shell] = {}
+        self._made: dict[str, Gaussians] = {}
 
-    def of(self, actor: Actor) -> tuple[str, Gaussians] | None:
-        """Name and cloud of an actor, in the frame of its box; None where the scene has nothing like it."""
+    def of(self, actor: Actor, time_s: float = 0.0) -> tuple[str, Gaussians]:
+        """Name and cloud of an actor, in the frame of its box; at a time, for lamps may blink."""
         track = track_of(actor)
         if track in self.scene.actors:
             return str(track), self.scene.actors[str(track)]
+        model = self._model(actor)
+        if model is not None:
+            name = f"{model.id} as {actor.spec.half}"
+            return name, self._kept(name, lambda: self._stand_in(model, actor))
+        lamps = lamps_of(actor, time_s)
+        name = f"{actor.spec.type_id} {actor.spec.half} {paint_of(actor.spec)} {lamps} {open_doors(actor)}"
+        return name, self._kept(name, lambda: self._body(actor, lamps))
+
+    def is_plain(self, actor: Actor) -> bool:
+        """Whether an actor has the body that it has on a bare map."""
+        return track_of(actor) not in self.scene.actors and self._model(actor) is None
+
+    def _kept(self, name: str, make: Callable[[], Gaussians]) -> Gaussians:
+        """Clouds are kept, but not ever more of them: clients may paint vehicles in all colours."""
+        if name not in self._made:
+            if len(self._made) >= MOST_KEPT:
+                del self._made[next(iter(self._made))]
+            self._made[name] = make()
+        return self._made[name]
+
+    def _model(self, actor: Actor) -> Track | None:
+        """The recorded actor that another one looks like; who is of the same type and colour looks the same."""
         family = _family(actor)
-        if family not in self._stand_ins:
-            return None
-        key = (family, actor.spec.half)
-        if key not in self._stretched:
-            model = self._stand_ins[family]
-            cloud = with_both_sides(self.scene.actors[model.id])
-            cloud = _stretched(cloud, 2 * np.array(actor.spec.half) / model.size_m)
-            self._stretched[key] = (f"{family} {actor.spec.half}", cloud)
-        return self._stretched[key]
+        half = np.array(actor.spec.half)
+        fits = [
+            track
+            for track in self._models.get(family, ())
+            if family != "car" or (np.abs(np.log(2 * half / track.size_m)) <= np.log(MOST_UNLIKE)).all()
+        ]
+        first = crc32(f"{actor.spec.type_id} {actor.spec.attributes.get('color', '')}".encode())
+        for number in range(len(fits)):
+            track = fits[(first + number) % len(fits)]
+            if self._completed(track, family)[1] >= LEAST_SEEN:
+                return track
+        return None
+
+    def _completed(self, track: Track, family: str) -> tuple[Gaussians, float]:
+        """A recorded actor as seen from all sides, and how much of it was recorded."""
+        if track.id not in self._whole:
+            cloud, half = self.scene.actors[track.id], np.asarray(track.size_m) / 2
+            if family == "car":
+                self._whole[track.id] = completed(cloud, half, looks_at(self.scene, track))
+            else:
+                self._whole[track.id] = within_box(with_both_sides(cloud), half), 1.0
+        return self._whole[track.id]
+
+    def _stand_in(self, model: Track, actor: Actor) -> Gaussians:
+        cloud = _stretched(self._whole[model.id][0], 2 * np.array(actor.spec.half) / model.size_m)
+        return Gaussians.concatenate([cloud, shadow(actor.spec.half)])
+
+    def _body(self, actor: Actor, lamps: int) -> Gaussians:
+        """The plain body, with open doors, and its shadow."""
+        parts = [shadow(actor.spec.half)]
+        for key, make in (shape_of(actor.spec), *([doors_of(actor)] if open_doors(actor) else [])):
+            if key not in self._shells:
+                self._shells[key] = shell_of(make(), actor.spec.half[2])
+            parts.append(coloured(self._shells[key], paint_of(actor.spec), lamps))
+        return Gaussians.concatenate(parts)
 
     def is_part_of_the_still_world(self, actor: Actor, pose: Pose) -> bool:
         """Whether an actor stands where its track stood all along, in the pictures that the scene was made from."""
@@ -82,15 +151,17 @@ def _family(actor: Actor) -> str:
     return "two" if actor.spec.attributes.get("number_of_wheels", "4") == "2" else "car"
 
 
-def _best_of_each_family(scene: Scene) -> dict[str, Track]:
-    """The actor with the most Gaussians of each family."""
-    found: dict[str, Track] = {}
+def _models(scene: Scene) -> dict[str, list[Track]]:
+    """Recorded actors of each family that others may look like: those with the most Gaussians, the best first."""
+    found: dict[str, list[Track]] = {}
     for track in scene.tracks:
         family = FAMILIES.get(kind_of(track.label, track.size_m))
-        if family is None or track.id not in scene.actors:
-            continue
-        if family not in found or len(scene.actors[track.id]) > len(scene.actors[found[family].id]):
-            found[family] = track
+        if family is not None and len(scene.actors.get(track.id, ())) >= LEAST_BLOBS:
+            found.setdefault(family, []).append(track)
+    for family, tracks in found.items():
+        tracks.sort(key=lambda track: (-len(scene.actors[track.id]), track.id))
+        enough = LEAST_SHARE * len(scene.actors[tracks[0].id])
+        found[family] = [track for track in tracks if len(scene.actors[track.id]) >= enough][:MOST_MODELS]
     return found
 
 

@@ -41,16 +41,14 @@ SAME = 0.05
 """Depths of mesh and Gaussians that differ by less than this share are one surface; the mesh's is the better one."""
 OWN_BODY_M = 1.0
 """A camera that is nearer to the box of what it is mounted on does not see it; cameras that follow a car are not."""
-BOX_COLOUR = np.array([0.45, 0.47, 0.5])
 _MOUNT_FROM_OPTICAL = transform_from(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.zeros(3))
 
 
 @dataclass(frozen=True)
 class _Hits:
-    """What a picture's rays meet, [H, W]: distance (infinite for the sky), box of which actor (0 for none), normal."""
+    """What a picture's rays meet, [H, W]: distance (infinite for the sky) and normal."""
 
     distance: Float64
-    owner: Int64
     normal: Float64
     rays: Float64  # [H, W, 3] unit, in the world
     along: Float64  # [H, W] part of each ray along the camera's axis
@@ -59,9 +57,9 @@ class _Hits:
 class SceneRenderer:
     """Draws a scene with the world's actors in it; see `carla_bridge.sensors.rendering.SensorRenderer`.
 
-    An actor that a replay spawned for a track looks like the track. Others look like a recorded actor of their kind,
-    and as grey boxes where the scene has none. A camera sees what it is mounted on only from further off. A camera
-    whose ``role_name`` is the name of one of the scene's cameras takes that one's colours, any other the first one's.
+    An actor that a replay spawned for a track looks like the track, others as `Looks` has it. A camera sees what it is
+    mounted on only from further off. A camera whose ``role_name`` is the name of one of the scene's cameras takes that
+    one's colours, any other the first one's.
 
     Args:
         scene: the scene whose map the world drives on.
@@ -79,10 +77,10 @@ class SceneRenderer:
     def camera(self, view: WorldView, request: CameraRequest) -> Uint8 | Float32:
         """See `SensorRenderer`."""
         ignored = _looked_through(view.world, request)
-        drawn, boxes = self._actors(view.world, ignored)
+        drawn = self._actors(view.world, ignored)
         shot = self._view(request, view.world, drawn)
         cloud, body = self._cloud(drawn)
-        if request.kind == "rgb" and not boxes:
+        if request.kind == "rgb":
             return _bgra(self._coloured(self._colours(cloud, body if drawn else None, shot), request))
         raster = rasterize(
             cloud,
@@ -92,17 +90,14 @@ class SceneRenderer:
             settings=SCENE_SETTINGS,
             normals=request.kind == "normals",
         )
-        hits = _hits(view, shot, raster, boxes, mesh=self.scene.mesh is not None and request.kind != "rgb")
+        plain = frozenset(actor.id for actor, _, _ in drawn if self.looks.is_plain(actor))
+        hits = _hits(view, shot, raster, plain, mesh=self.scene.mesh is not None)
         if request.kind == "depth":
             return encode_depth(np.minimum(hits.distance * hits.along, FAR_M))
-        if request.kind == "rgb":
-            light = 0.65 + 0.35 * np.abs(hits.normal @ [0.36, 0.48, 0.8])
-            boxed = (hits.owner > 0)[..., None]
-            return _bgra(np.where(boxed, BOX_COLOUR * light[..., None], self._coloured(raster.rgb, request)))
         points = shot.origin[0] + hits.rays * np.where(np.isfinite(hits.distance), hits.distance, FAR_M)[..., None]
         if request.kind == "normals":
             return encode_normals(hits.normal)
-        owner = self.labels.owners(view.world, points, hits.owner, np.isfinite(hits.distance), ignored)
+        owner = self.labels.owners(view.world, points, np.isfinite(hits.distance), ignored)
         if request.kind == "optical_flow":
             return encode_flow(request, view.world, points, owner)
         label = self.labels.classes(view, points, owner, np.isfinite(hits.distance))
@@ -146,19 +141,13 @@ class SceneRenderer:
     def _depth_of_the_still_world(self, shot: View) -> Raster:
         return rasterize(self._still, shot, background=np.zeros(3, np.float32), settings=SCENE_SETTINGS, normals=True)
 
-    def _actors(self, world: World, ignored: set[int]) -> tuple[list[tuple[Actor, str, Gaussians]], list[Actor]]:
-        """Actors that are drawn with Gaussians, and those that are drawn as boxes."""
-        drawn, boxes = [], []
-        for actor in solid_actors(world):
-            pose = world.pose(actor)
-            if actor.id in ignored or self.looks.is_part_of_the_still_world(actor, pose):
-                continue
-            look = self.looks.of(actor)
-            if look is None:
-                boxes.append(actor)
-            else:
-                drawn.append((actor, *look))
-        return drawn, boxes
+    def _actors(self, world: World, ignored: set[int]) -> list[tuple[Actor, str, Gaussians]]:
+        """Actors that are drawn, and how they look."""
+        return [
+            (actor, *self.looks.of(actor, world.time_s))
+            for actor in solid_actors(world)
+            if actor.id not in ignored and not self.looks.is_part_of_the_still_world(actor, world.pose(actor))
+        ]
 
     def _cloud(self, drawn: list[tuple[Actor, str, Gaussians]]) -> tuple[Gaussians, Int32]:
         """All Gaussians, and the body of each; kept, for picture after picture shows the same actors."""
@@ -191,30 +180,23 @@ class SceneRenderer:
         return np.asarray(rgb @ affine[:, :3].T.astype(np.float32) + affine[:, 3].astype(np.float32))
 
 
-def _hits(view: WorldView, shot: View, raster: Raster, boxes: list[Actor], *, mesh: bool) -> _Hits:
-    """What the pixels show: Gaussians, sharpened by the mesh where the two tell of one surface; and boxes."""
+def _hits(view: WorldView, shot: View, raster: Raster, plain: frozenset[int], *, mesh: bool) -> _Hits:
+    """What the pixels show: Gaussians, sharpened by the mesh and by plain bodies where both tell of one surface."""
     local, _ = shot.camera.pixel_rays()
     rays = local @ shot.rotation[0].T
     distance = surface_depth(raster)
-    owner = np.zeros(distance.shape, np.int64)
     normal = np.zeros(rays.shape) if raster.normal is None else raster.normal.astype(np.float64)
-    if mesh:
-        everybody = frozenset(view.world.actors)
+    if mesh or plain:
+        others = frozenset(view.world.actors) - plain
         width = distance.shape[1]
-        far, _, _, facing = cast(view, shot.origin[0], rays.reshape(-1, 3), FAR_M, everybody, width=width)
-        far = far.reshape(distance.shape)
+        far, _, owner, facing = cast(view, shot.origin[0], rays.reshape(-1, 3), FAR_M, others, width=width)
+        far, owner = far.reshape(distance.shape), owner.reshape(distance.shape)
+        allowed = np.where(owner > 0, AGREE, SAME if mesh else 0.0)
         with np.errstate(invalid="ignore"):
-            same = np.abs(far - distance) < SAME * distance  # False for the sky
+            same = np.abs(far - distance) < allowed * distance  # False for the sky
         distance = np.where(same, far, distance)
         normal = np.where(same[..., None], facing.reshape(normal.shape), normal)
-    if boxes:
-        ignore = frozenset(view.world.actors) - {actor.id for actor in boxes}
-        far, _, whose, facing = cast(view, shot.origin[0], rays.reshape(-1, 3), FAR_M, ignore, width=distance.shape[1])
-        nearer = (whose > 0) & (far < distance.reshape(-1))
-        distance = np.where(nearer, far, distance.reshape(-1)).reshape(distance.shape)
-        owner = np.where(nearer, whose, 0).reshape(owner.shape)
-        normal = np.where(nearer[:, None], facing, normal.reshape(-1, 3)).reshape(normal.shape)
-    return _Hits(distance, owner, normal, rays, local[..., 2])
+    return _Hits(distance, normal, rays, local[..., 2])
 
 
 def _looked_through(world: World, request: CameraRequest) -> set[int]:

@@ -21,16 +21,16 @@ Colour = tuple[float, float, float]
 BLOBS = 7000
 """About how many a shell has; their spacing follows from its area, within these limits."""
 FINEST_M, COARSEST_M = 0.03, 0.2
-WIDE = 0.65
-"""Deviation of a blob over the distance to the next: so wide, 97 % of the light is absorbed anywhere between them."""
+WIDE = 0.7
+"""Deviation of a blob over the distance to the next: so wide, at least 97 % of the light is absorbed between them."""
 THICK_M = 0.004
-OPACITY = 0.98
+OPACITY = 0.99
 GAMMA = 2.2
 PANE = np.array([0.20, 0.23, 0.26])
 """What is seen in windows."""
-SHADOW = (0.55, 0.75, 0.9)
-"""Opacity of the shadow below a body, and its deviations over the half length and width."""
-SHADOW_UP_M = 0.04
+SHADOW, SHADOW_REACH, SHADOW_STEP_M = 0.8, 1.12, 0.3
+"""Opacity of the shadow below a body's middle, how far it reaches over the half sizes, and between its blobs."""
+SHADOW_UP_M, SHADOW_THICK_M = 0.08, 0.03
 SET_ON_M = 0.04
 """Faces so near before others of the same direction are set on them."""
 
@@ -79,7 +79,8 @@ def shell_of(surface: Surface, up_m: float) -> Shell:
     area = np.linalg.norm(normal, axis=1) / 2
     real = np.flatnonzero(area > 1e-7)
     start, base, apex, normal, area = (each[real] for each in (start, base, apex, normal, area))
-    step = float(np.clip(np.sqrt(area.sum() / BLOBS), FINEST_M, COARSEST_M))
+    coarse = float(np.clip(np.sqrt(area.sum() / BLOBS), FINEST_M, COARSEST_M))
+    step = np.clip(np.sqrt(area) / 3, min(FINEST_M, coarse), coarse)  # small faces keep their shape
     length = np.linalg.norm(base, axis=1)
     along, up = base / length[:, None], normal / (2 * area)[:, None]
     over = np.cross(up, along)
@@ -90,7 +91,7 @@ def shell_of(surface: Surface, up_m: float) -> Shell:
     face, strip = _expand(rows)
     share = (strip + 0.5) / rows[face]
     span = length[face] * (1 - share)
-    columns = np.maximum(np.rint(span / step), 1.0).astype(np.int64)
+    columns = np.maximum(np.rint(span / step[face]), 1.0).astype(np.int64)
     which, place = _expand(columns)
     face, share, span, columns = face[which], share[which], span[which], columns[which]
     far = lean[face] * share + span * (place + 0.5) / columns
@@ -106,7 +107,7 @@ def shell_of(surface: Surface, up_m: float) -> Shell:
         surface.paint[number].astype(np.float64),
         surface.kinds[number],
     )
-    return shell.take(~_covered(shell, step))
+    return shell.take(~_covered(shell))
 
 
 def _expand(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -124,17 +125,17 @@ def _inward(places: Float64, normals: Float64) -> Bool:
     return np.asarray(((places - spine) * normals).sum(1) < 0.0)
 
 
-def _covered(shell: Shell, step: float) -> Bool:
+def _covered(shell: Shell) -> Bool:
     """Blobs right behind another face: a pane, lamp or plate set on a wall. Gaussians so near mix their colours."""
-    pairs = cKDTree(shell.places).query_pairs(0.8 * step + SET_ON_M, output_type="ndarray")
-    pairs = np.concatenate([pairs, pairs[:, ::-1]])
-    below, above = pairs.T
+    size = shell.widths.max(1) / WIDE
+    pairs = cKDTree(shell.places).query_pairs(float(np.quantile(size, 0.9)), output_type="ndarray")
+    below, above = np.concatenate([pairs, pairs[:, ::-1]]).T
     away = shell.places[above] - shell.places[below]
     out = (away * shell.normals[below]).sum(1)
     aside = np.linalg.norm(away - out[:, None] * shell.normals[below], axis=1)
     alike = (shell.normals[below] * shell.normals[above]).sum(1) > 0.9
     hidden = np.zeros(len(shell.places), np.bool_)
-    hidden[below[alike & (out > 0.002) & (out < SET_ON_M) & (aside < 0.7 * step)]] = True
+    hidden[below[alike & (out > 0.002) & (out < SET_ON_M) & (aside < 0.7 * size[above])]] = True
     return hidden
 
 
@@ -172,13 +173,21 @@ def coloured(shell: Shell, paint: Colour | Float64, lamps: int = 0, bright: floa
 
 
 def shadow(half: Float64 | tuple[float, float, float]) -> Gaussians:
-    """What a body darkens below itself when the sky is overcast: one soft dark blob on the ground."""
-    hx, hy, hz = half
-    opacity, long, wide = SHADOW
+    """What a body takes from the sky's light on the ground below it, in the frame of its box: soft dark blobs.
+
+    Many, for Gaussians are blended in the order of their middles: one big blob would lie behind the road's nearer half.
+    """
+    hx, hy, hz = (float(each) for each in half)
+    counts = [max(round(2 * side * SHADOW_REACH / SHADOW_STEP_M), 3) for side in (hx, hy)]
+    x, y = (((np.arange(n) + 0.5) / n * 2 - 1) * SHADOW_REACH for n in counts)
+    share = (np.minimum(1.0, (SHADOW_REACH - np.abs(each)) / (SHADOW_REACH - 0.7)) for each in (x, y))
+    dark = SHADOW * np.multiply.outer(*share).ravel()
+    places = np.stack(np.meshgrid(x * hx, y * hy, [SHADOW_UP_M - hz], indexing="ij"), axis=-1).reshape(-1, 3)
+    widths = [2 * SHADOW_REACH * side / n * WIDE for side, n in zip((hx, hy), counts, strict=True)]
     return Gaussians.from_parts(
-        np.array([[0.0, 0.0, SHADOW_UP_M - hz]]),
-        np.array([[1.0, 0.0, 0.0, 0.0]]),
-        np.log([[long * hx * 0.6, wide * hy * 0.6, THICK_M]]),
-        np.array([np.log(opacity / (1 - opacity))]),
-        np.full((1, 1, 3), (0.03 - 0.5) / SH_C0),
+        places,
+        np.tile([1.0, 0.0, 0.0, 0.0], (len(places), 1)),
+        np.tile(np.log([*widths, SHADOW_THICK_M]), (len(places), 1)),
+        np.log(dark / (1 - dark)),
+        np.full((len(places), 1, 3), (0.03 - 0.5) / SH_C0),
     )

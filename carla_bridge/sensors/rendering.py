@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from carla_bridge.world.actor import Actor
+from carla_bridge.world.actor import SOLID, Actor
 from carla_bridge.world.pose import Pose
 from carla_bridge.world.world import World
 
@@ -95,4 +95,8 @@ class RayRenderer(Protocol):
 
 def solid_actors(world: World) -> list[Actor]:
     """Actors with a body, for drawing."""
-    return [actor for actor in world.actors.values() if actor.spec.half[0] > 0.0 and actor.spec.labels]
+    return [
+        actor
+        for actor in world.actors.values()
+        if actor.kind in SOLID and actor.spec.half[0] > 0.0 and actor.spec.labels
+    ]
