@@ -44,7 +44,7 @@ def _taken(rack: SensorRack, sensor: Sensor, kind: str) -> NDArray[np.uint8] | N
     if kind == "rgb":
         seen = soften(renderer, rack.view(), request, np.asarray(pixels, np.uint8), rack.step_s)
         seen = develop(seen, attributes, sensor.memory, sensor.elapsed_s)
-        pixels = draw_shapes(fringe(seen, attributes), rack.world.drawings.shapes, request)
+        pixels = draw_shapes(renderer, rack.view(), request, fringe(seen, attributes))
     return bend(kind, pixels, attributes)
 
 

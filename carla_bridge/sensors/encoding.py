@@ -11,7 +11,7 @@ from carla_bridge.world.motion import SPIN, VELOCITY
 from carla_bridge.world.pose import rows
 from carla_bridge.world.world import World
 
-__all__ = ["FAR_M", "encode_depth", "encode_flow", "encode_labels", "encode_normals"]
+__all__ = ["FAR_M", "decode_depth", "encode_depth", "encode_flow", "encode_labels", "encode_normals"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -28,6 +28,12 @@ def encode_depth(depth: Float64) -> Uint8:
     out = np.empty((*depth.shape, 4), dtype=np.uint8)
     out[..., 2], out[..., 1], out[..., 0], out[..., 3] = steps & 255, (steps >> 8) & 255, steps >> 16, 255
     return out
+
+
+def decode_depth(bgra: NDArray[np.generic]) -> Float64:
+    """Depth along the axis in metres, float64 [H, W], of pixels as `encode_depth` makes them."""
+    seen = np.asarray(bgra, np.int64)
+    return np.asarray((seen[..., 2] + 256 * seen[..., 1] + 65536 * seen[..., 0]) / (2**24 - 1) * FAR_M)
 
 
 def encode_labels(label: Int64, owner: Int64 | None = None) -> Uint8:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carla_bridge.sensors.development import GAMMA, processed
-from carla_bridge.sensors.encoding import FAR_M, encode_flow
+from carla_bridge.sensors.encoding import decode_depth, encode_flow
 from carla_bridge.sensors.focus import disc_radius, haze_radius, unfocused
 from carla_bridge.sensors.rendering import CameraRequest, SensorRenderer, WorldView, focal_px
 from carla_bridge.sensors.smear import smeared
@@ -123,8 +123,7 @@ def _small_actors(
 
 def _ahead(renderer: SensorRenderer, view: WorldView, request: CameraRequest) -> Float64:
     """Metres along the camera's axis [H, W]."""
-    seen = np.asarray(renderer.camera(view, replace(request, kind="depth")), np.int64)
-    return np.asarray((seen[..., 2] + 256 * seen[..., 1] + 65536 * seen[..., 0]) / (2**24 - 1) * FAR_M)
+    return decode_depth(renderer.camera(view, replace(request, kind="depth")))
 
 
 def _points(request: CameraRequest, ahead: Float64) -> Float64:
