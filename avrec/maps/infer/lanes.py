@@ -110,10 +110,13 @@ def stretches(
         width_m: of a lane where nothing tells.
         traffic: where others drove.
     """
+    # A long road has hundreds of lines and thousands of rows, and few lines at any row.
+    lines_at, cars_at = (_by_row([item.rows for item in items], len(driven)) for items in (lines, traffic))
     chains = []
     for row, here in enumerate(driven):
-        drove = [(float(car.at(row)), _TRAFFIC) for car in traffic if car.rows[0] <= row <= car.rows[-1]]
-        chains.append(_chain(_places(lines, row, float(here)), float(here), width_m, drove))
+        drove = [(float(traffic[index].at(row)), _TRAFFIC) for index in cars_at[row]]
+        places = _places([(index, lines[index]) for index in lines_at[row]], row, float(here))
+        chains.append(_chain(places, float(here), width_m, drove))
     found: list[Stretch] = []
     for row, (strips, index) in enumerate(chains):
         if found and found[-1].strips == strips:
@@ -123,9 +126,18 @@ def stretches(
     return _without_short(found)
 
 
-def _places(lines: Sequence[Line], row: int, driven: float) -> list[_Place]:
+def _by_row(rows: Sequence[NDArray[np.int64]], count: int) -> list[list[int]]:
+    """Which of some things are there at each row, from their first row to their last."""
+    found: list[list[int]] = [[] for _ in range(count)]
+    for index, own in enumerate(rows):
+        for row in range(max(int(own[0]), 0), min(int(own[-1]) + 1, count)):
+            found[row].append(index)
+    return found
+
+
+def _places(lines: Sequence[tuple[int, Line]], row: int, driven: float) -> list[_Place]:
     places = []
-    for index, line in enumerate(lines):
+    for index, line in lines:
         evidence = line.evidence_at(row)
         if evidence > 0:
             offset = float(line.at(np.array([row]))[0])

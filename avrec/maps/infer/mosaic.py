@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from avrec.drive import CameraSensor, Drive, Frame, Track
 from avrec.geometry import Camera, Trajectory, invert
+from avrec.maps.infer.actors import Actors
 from avrec.maps.infer.course import Course
 from avrec.maps.infer.surface import Surface
 from avrec.progress import NO_PROGRESS, Progress
@@ -50,6 +52,11 @@ class Recording:
     cameras: Mapping[str, CameraSensor]
     refined: bool
     appearance: Mapping[str, Float64]
+
+    @cached_property
+    def actors(self) -> Actors:
+        """Who else was there."""
+        return Actors(self.drive.tracks)
 
     def model(self, frame: Frame) -> Camera:
         """Intrinsics of a frame."""
@@ -227,18 +234,6 @@ def _project(recording: Recording, frame: Frame, world: Float64) -> tuple[Float6
     sensor, model = recording.cameras[frame.camera], recording.model(frame)
     times = sensor.shutter.line_times_us(model.width, model.height)
     first, last = float(times.min()), float(times.max())
-    ends = recording.ego.at(frame.timestamp_us + np.array([first, last]), outside="extrapolate")
-    camera_from_world = invert(ends @ sensor.rig_from_camera)
-    start, end = (world @ pose[:3, :3].T + pose[:3, 3] for pose in camera_from_world)
-    share = np.full(world.shape[:-1], 0.5)
-    for _ in range(3 if sensor.shutter.axis != "none" else 1):
-        points = start + share[..., None] * (end - start)
-        pixels, valid = model.project_unbounded(points)
-        if sensor.shutter.axis != "none":
-            line = np.where(valid, pixels[..., 1 if sensor.shutter.axis == "rows" else 0], 0.0) - 0.5
-            share = (np.interp(line, np.arange(len(times)), times) - first) / max(last - first, 1e-9)
-    with np.errstate(invalid="ignore"):
-        inside = valid & (pixels > 1.0).all(axis=-1) & (pixels < (model.width - 1.0, model.height - 1.0)).all(axis=-1)
     middle = recording.ego.at(frame.timestamp_us + 0.5 * (first + last), outside="extrapolate")
     eye = (middle @ sensor.rig_from_camera)[:3, 3]
     reach = np.linalg.norm(world - eye, axis=-1)
@@ -249,12 +244,29 @@ def _project(recording: Recording, frame: Frame, world: Float64) -> tuple[Float6
     if (box := recording.drive.rig_box) is not None:
         low, high = np.minimum(low, box.corners_m[0][:2]), np.maximum(high, box.corners_m[1][:2])
     own = ((rig[..., :2] > low) & (rig[..., :2] < high)).all(axis=-1)
-    seen = inside & ~own & (detail > _LEAST_PX_PER_M) & (reach < _SEE_M)
-    for track in recording.drive.tracks:
-        if track.covers(frame.timestamp_us) and seen.any():
-            seen &= ~_behind(track, frame.timestamp_us + int(0.5 * (first + last)), eye, world)
-    within = np.clip(np.where(np.isfinite(pixels), pixels, -_OUTSIDE_PX), -_OUTSIDE_PX, _OUTSIDE_PX)
-    return within, np.where(seen, detail, 0.0)
+    near = ~own & (detail > _LEAST_PX_PER_M) & (reach < _SEE_M)
+    points = world[near]
+
+    ends = recording.ego.at(frame.timestamp_us + np.array([first, last]), outside="extrapolate")
+    camera_from_world = invert(ends @ sensor.rig_from_camera)
+    start, end = (points @ pose[:3, :3].T + pose[:3, 3] for pose in camera_from_world)
+    share = np.full(len(points), 0.5)
+    for _ in range(3 if sensor.shutter.axis != "none" else 1):
+        found, valid = model.project_unbounded(start + share[:, None] * (end - start))
+        if sensor.shutter.axis != "none":
+            line = np.where(valid, found[:, 1 if sensor.shutter.axis == "rows" else 0], 0.0) - 0.5
+            share = (np.interp(line, np.arange(len(times)), times) - first) / max(last - first, 1e-9)
+    with np.errstate(invalid="ignore"):
+        inside = valid & (found > 1.0).all(axis=-1) & (found < (model.width - 1.0, model.height - 1.0)).all(axis=-1)
+    time_us = frame.timestamp_us + int(0.5 * (first + last))
+    for track, pose in recording.actors.near(time_us, eye[None, :2], _SEE_M + 10.0):
+        if not inside.any():
+            break
+        inside[inside] = ~_behind(track, pose, eye, points[inside])
+    pixels, seen = np.full((*world.shape[:2], 2), -_OUTSIDE_PX), np.zeros(world.shape[:2], bool)
+    pixels[near] = np.clip(np.where(np.isfinite(found), found, -_OUTSIDE_PX), -_OUTSIDE_PX, _OUTSIDE_PX)
+    seen[near] = inside
+    return pixels, np.where(seen, detail, 0.0)
 
 
 def _focal(model: Camera) -> float:
@@ -265,16 +277,14 @@ def _focal(model: Camera) -> float:
     return 0.05 * model.width / max(float(np.arccos(np.clip(rays[0] @ rays[1], -1.0, 1.0))), 1e-6)
 
 
-def _behind(track: Track, time_us: int, eye: Float64, world: Float64) -> NDArray[np.bool_]:
-    """Whether an actor's box stands between the eye and points [...], or on them."""
-    pose = track.world_from_box.at(time_us, outside="hold")
-    if np.linalg.norm(pose[:3, 3] - eye) > _SEE_M + 10.0:
-        return np.zeros(world.shape[:-1], bool)
+def _behind(track: Track, pose: Float64, eye: Float64, points: Float64) -> NDArray[np.bool_]:
+    """Whether an actor's box stands between the eye and points [N, 3], or on them."""
     half = np.asarray(track.size_m) / 2 + _BOX_MARGIN_M
     origin = (eye - pose[:3, 3]) @ pose[:3, :3]
-    step = (world - eye) @ pose[:3, :3]
+    step = (points - eye) @ pose[:3, :3]
     with np.errstate(divide="ignore", invalid="ignore"):
         one, two = (-half - origin) / step, (half - origin) / step
-    enter = np.nanmax(np.minimum(one, two), axis=-1)
-    leave = np.nanmin(np.maximum(one, two), axis=-1)
+    # Not a number: along a side and on it.
+    enter = np.fmax.reduce(np.fmin(one, two), axis=-1)
+    leave = np.fmin.reduce(np.fmax(one, two), axis=-1)
     return np.asarray((enter <= leave) & (leave >= 0.0) & (enter <= 1.0))

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+from scipy.spatial import cKDTree
 
 from avrec.drive import Drive
 from avrec.geometry import Trajectory
-from avrec.maps.infer.course import Course
+from avrec.maps.infer.actors import Actors
+from avrec.maps.infer.course import STEP_M, Course
 
 __all__ = ["Surface", "lidar_around", "surface_of"]
 
@@ -21,6 +23,9 @@ HeightAt = Callable[[Float64], Float64]
 S_STEP_M, D_STEP_M = 0.5, 0.1
 _STRAY_M = 0.35
 _MOST_POINTS = 4_000_000
+# A lidar sees little of a road that is farther away than this.
+_SWEEP_AWAY_M = 60.0
+_STRIDE_M, _LONGEST_ACTOR_M = 5.0, 20.0
 
 
 @dataclass(frozen=True)
@@ -87,27 +92,35 @@ def surface_of(course: Course, points_sdz: Float64, height_at: HeightAt | None, 
 def lidar_around(drive: Drive, ego: Trajectory, course: Course, reach_m: float) -> Float64:
     """Lidar returns near a course: station, offset and height above the path, float64 [N, 3].
 
-    Returns on actors are left out by their boxes. Of long recordings a part of the returns is used.
+    Returns on actors are left out by their boxes. Of long recordings a part of the returns is used; sweeps that were
+    taken far from the course are not read.
     """
-    parts = []
+    if not drive.sweeps:
+        return np.empty((0, 3))
+    actors = Actors(drive.tracks)
+    line = course.xyz[:: round(_STRIDE_M / STEP_M), :2]
+    places = ego.at(np.array([sweep.timestamp_us for sweep in drive.sweeps]), outside="extrapolate")[:, :2, 3]
+    close = cKDTree(line).query(places, distance_upper_bound=_SWEEP_AWAY_M + _STRIDE_M)[0] < np.inf
     low, high = course.xyz[:, :2].min(axis=0) - reach_m, course.xyz[:, :2].max(axis=0) + reach_m
-    budget = _MOST_POINTS // max(len(drive.sweeps), 1)
-    for sweep in drive.sweeps:
+    budget = _MOST_POINTS // max(int(close.sum()), 1)
+    parts = []
+    for index in np.flatnonzero(close):
+        sweep = drive.sweeps[index]
         points = sweep.points_world(ego)
         points = points[np.isfinite(points).all(axis=1)]
         points = points[((points[:, :2] > low) & (points[:, :2] < high)).all(axis=1)]
         points = points[:: max(len(points) // max(budget, 1), 1)]
-        for track in drive.tracks:
-            if track.covers(sweep.timestamp_us) and len(points):
-                pose = track.world_from_box.at(sweep.timestamp_us, outside="hold")
-                inside = np.abs((points - pose[:3, 3]) @ pose[:3, :3]) < np.asarray(track.size_m) / 2 + 0.3
-                points = points[~inside.all(axis=1)]
         if not len(points):
             continue
         s, d = course.locate(points[:, :2])
         above = points[:, 2] - np.interp(s, course.stations, course.xyz[:, 2])
         near = (s >= 0) & (s <= course.length_m) & (np.abs(d) <= reach_m) & (np.abs(above) < 4.0)
-        parts.append(np.stack([s, d, above], axis=1)[near])
+        points, found = points[near], np.stack([s, d, above], axis=1)[near]
+        on_actor = np.zeros(len(points), bool)
+        for track, pose in actors.near(sweep.timestamp_us, line, reach_m + _STRIDE_M + _LONGEST_ACTOR_M):
+            inside = np.abs((points - pose[:3, 3]) @ pose[:3, :3]) < np.asarray(track.size_m) / 2 + 0.3
+            on_actor |= inside.all(axis=1)
+        parts.append(found[~on_actor])
     return np.concatenate(parts) if parts else np.empty((0, 3))
 
 
