@@ -10,6 +10,7 @@ rate, so the implicit step is a 2x2 solve. The two axles are the first axis of m
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,14 +20,18 @@ from carla_bridge.world.motion import Float64
 
 __all__ = ["Plane", "drive"]
 
-ROLLING = 0.012
+# Arrays without axes: with a few vehicles numpy takes twice as long for a step with a Python number.
+ROLLING = np.array(0.012)
 """Rolling resistance over weight."""
-CREEP_MPS = 0.3
+CREEP_MPS = np.array(0.3)
 """Wheel speed below which slip is measured as if the wheel turned this fast."""
-LOCKED_GRIP = 0.3
+LOCKED_GRIP = np.array(0.3)
 """Share of the side force that is left on an axle with a pulled hand brake."""
-LEAST_GRIP = 0.2
+LEAST_GRIP = np.array(0.2)
 """Share of the side force that is left beside any force along the wheel."""
+NOTHING, TINY, ONE = np.array(0.0), np.array(1e-9), np.array(1.0)
+PLACE_PER_MPS, LAST_PLACE = np.array(3.6 * (TABLE - 1) / TOP_SPEED_KMH), np.array(TABLE - 1.0)
+"""Of the steering table."""
 
 
 @dataclass(slots=True)
@@ -47,6 +52,20 @@ class Plane:
     sin: Float64
 
 
+class _Tyres(NamedTuple):
+    """What the wheels do during a call, float64 [V], or [2, V] for the two axles: m/s², newtons, radians.
+
+    ``pull`` and ``stop`` of engine and brakes, ``aim`` the tangent of the wheels' angle, ``stiff`` the axles' side
+    force over their side slip, ``per_slip`` the same over the most that friction gives.
+    """
+
+    pull: Float64
+    stop: Float64
+    aim: Float64
+    stiff: Float64
+    per_slip: Float64
+
+
 def drive(
     fleet: Fleet, plane: Plane, downhill: tuple[Float64, Float64], weight: Float64, dt: float, steps: int
 ) -> None:
@@ -60,65 +79,41 @@ def drive(
         dt: seconds.
         steps: how many.
     """
-    p, s = fleet.p, fleet.s
-    mass, inertia, ahead, moving = p["mass"], p["yaw_inertia"], p["ahead"], p["moving"]
-    lf, lr = p["front"], p["rear"]
-    place = np.minimum(np.abs(plane.forward) * (3.6 * (TABLE - 1) / TOP_SPEED_KMH), TABLE - 1).astype(np.int64)
-    angle = -s["steer"] * p["lock"] * fleet.steering[fleet.index, place]
-    s["angle"][:] = angle
-
-    limit = p["friction"] * weight  # m/s² that friction can give
-    pull = pull_of_engines(fleet, plane.forward, dt)
-    pull = np.minimum(np.maximum(pull, -limit), limit)
-    s["pull"][:] = pull * mass
-    pedal = s["brake"] * p["brake"] / mass
-    hand = s["hand_brake"] > 0.0
-    drag = ROLLING * weight * (s["throttle"] <= 0.0) + p["wheel_drag"] / mass * np.abs(plane.forward)
-    stop = np.minimum(pedal + hand * p["handbrake"] / mass + drag, limit)
-    used = np.minimum((np.abs(pull) + pedal) / np.maximum(limit, 1e-9), 1.0)
-    share = np.maximum(np.sqrt(1.0 - used * used), LEAST_GRIP)
-    load = weight * mass / (lf + lr)
-    most = np.array(
-        [p["grip_front"] * lr * share, p["grip_rear"] * lf * np.where(hand, LOCKED_GRIP, share)],
-    ) * (limit * mass / (lf + lr))
-    cos, tan = np.cos(angle), np.tan(angle)
-    ones = np.ones_like(cos)
-    across = np.array([cos, ones])
-    stiff = np.array([p["stiff_front"] * load * lr, p["stiff_rear"] * load * lf]) * across
-    per_slip = stiff / np.maximum(most, 1e-9)  # of the axle's own side slip
-    stiff = stiff * across
-    arm = np.array([lf, -lr])
-
-    part = dt / steps
-    part_stop, part_drag = stop * part, p["drag"] / mass
-    part_mass, part_moving = mass * part, moving * part
-    cruising = bool(fleet.cruising.any())
+    p, fixed = fleet.p, fleet.constants
+    mass, inertia, ahead, front = p["mass"], p["yaw_inertia"], p["ahead"], p["front"]
+    tyres = _tyres(fleet, plane.forward, weight, dt)
+    part = np.array(dt / steps)
+    part_stop, part_mass, part_moving = tyres.stop * part, mass * part, p["moving"] * part
+    push, side_push = tyres.pull + downhill[0], part_mass * downhill[1]
+    cruising = np.count_nonzero(fleet.cruising) > 0
     speed, turn, side = plane.forward, plane.turn, plane.left + plane.turn * ahead  # of the centre of mass
     for _ in range(steps):
         # Air drag is implicit: an explicit step of it would overshoot zero at speeds that only a client can set.
-        speed = (speed + (pull + downhill[0] + turn * side) * part) / (1.0 + part_drag * np.abs(speed) * part)
-        fast = np.maximum(np.abs(speed) - part_stop, 0.0)
+        speed = (speed + (push + turn * side) * part) / (ONE + fixed.drag * np.abs(speed) * part)
+        fast = np.maximum(np.abs(speed) - part_stop, NOTHING)
         speed = np.copysign(fast, speed)
         rolling = np.maximum(fast, CREEP_MPS)
-        aimed = speed * tan
-        slip = side + arm * turn
+        aimed = speed * tyres.aim
+        rolls = np.array((rolling, rolling))
+        slip = np.array((side, side)) + fixed.arm * np.array((turn, turn))
         slip[0] -= aimed
-        ratio = np.maximum(np.abs(slip) * per_slip / rolling, 1e-9)
-        force = stiff * (np.tanh(ratio) / ratio) * (part / rolling)  # N s per m/s of side slip
-        moment = force * arm
+        ratio = np.maximum(np.abs(slip) * tyres.per_slip / rolls, TINY)
+        force = tyres.stiff * (np.tanh(ratio) / ratio) * (part / rolls)  # N s per m/s of side slip
+        moment = force * fixed.arm
 
         # (side', turn') of the implicit step, f and r the axles' forces per slip:
         #   m side' + f (side' + lf turn' - v tan) + r (side' - lr turn') + dt m v turn' = m side + dt m downhill
         #   I turn' + lf f (side' + lf turn' - v tan) - lr r (side' - lr turn')          = I turn
-        a11 = mass + force[0] + force[1]
+        force_front, force_rear = force
+        a11 = mass + force_front + force_rear
         a21 = moment[0] + moment[1]
         a12 = a21 + part_mass * speed
-        second = moment * arm
+        second = moment * fixed.arm
         a22 = inertia + second[0] + second[1]
-        aim = force[0] * aimed
-        b1 = mass * side + aim + part_mass * downhill[1] * (fast > 0.0)
-        b2 = inertia * turn + lf * aim
-        scale = 1.0 / (a11 * a22 - a12 * a21)
+        aim = force_front * aimed
+        b1 = mass * side + aim + side_push * np.sign(fast)
+        b2 = inertia * turn + front * aim
+        scale = ONE / (a11 * a22 - a12 * a21)
         side = (b1 * a22 - a12 * b2) * scale
         turn = (a11 * b2 - a21 * b1) * scale
 
@@ -132,5 +127,30 @@ def drive(
         plane.x = plane.x + (speed * plane.cos - left * plane.sin) * part_moving
         plane.y = plane.y + (speed * plane.sin + left * plane.cos) * part_moving
     plane.forward, plane.left, plane.turn = speed, side - turn * ahead, turn
-    fleet.told[0:2] = slip / rolling
+    fleet.told[0:2] = slip / rolls
     fleet.told[2:4] = -force * slip / part
+
+
+def _tyres(fleet: Fleet, forward: Float64, weight: Float64, dt: float) -> _Tyres:
+    """Turn wheels, engines and brakes as the controls say; ``forward`` m/s and ``weight`` m/s² are float64 [V]."""
+    p, s, fixed = fleet.p, fleet.s, fleet.constants
+    mass, speed = p["mass"], np.abs(forward)
+    place = np.minimum(speed * PLACE_PER_MPS, LAST_PLACE).astype(np.int64)
+    s["angle"][:] = angle = -s["steer"] * p["lock"] * fleet.steering.take(fleet.table_row + place)
+
+    limit = p["friction"] * weight  # m/s² that friction can give
+    pull = np.minimum(np.maximum(pull_of_engines(fleet, forward, dt), -limit), limit)
+    s["pull"][:] = pull * mass
+    pedal = s["brake"] * p["brake"] / mass
+    drag = ROLLING * weight * (s["throttle"] <= NOTHING) + fixed.wheel_drag * speed
+    stop = np.minimum(pedal + s["hand_brake"] * fixed.hand_brake + drag, limit)
+    used = np.minimum((np.abs(pull) + pedal) / np.maximum(limit, TINY), ONE)
+    share = np.maximum(np.sqrt(ONE - used * used), LEAST_GRIP)
+    held = np.where(s["hand_brake"] > NOTHING, LOCKED_GRIP, share)
+    most = limit * mass / fixed.base
+    most = fixed.grip * np.array((share, held)) * np.array((most, most))
+    load = weight * mass / fixed.base
+    across = np.array((np.cos(angle), np.ones(fleet.count)))
+    stiff = fixed.stiff * np.array((load, load)) * fixed.lever * across
+    per_slip = stiff / np.maximum(most, TINY)  # of the axle's own side slip
+    return _Tyres(pull, stop, np.tan(angle), stiff * across, per_slip)

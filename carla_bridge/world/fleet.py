@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from carla_bridge.world.constants import Constants, constants_of
 from carla_bridge.world.physics import Curve, VehicleControl, VehiclePhysics, Wheel
 from carla_bridge.world.pose import Vector
 
@@ -82,7 +83,8 @@ class Fleet:
     vehicle's row in the world's motion. Names are `PARAMETERS` and `STATES`. ``push`` float64 [4, V] are forces (x, y,
     z in the world, N) and a torque about z (Nm) for the next step; ``cruise`` float64 [2, V] is a velocity forward
     and left that is held where ``cruising``; ``slope``, ``grip`` and ``lane`` are what the last step found below;
-    ``told`` float64 [4, V] are the side slip (rad) and side force (N) of both axles in the last step.
+    ``told`` float64 [4, V] are the side slip (rad) and side force (N) of both axles in the last step. ``table_row`` and
+    ``gear_row`` int64 [V] are where each vehicle's tables begin, and its neutral gear, in the tables laid out flat.
     """
 
     def __init__(self) -> None:
@@ -111,7 +113,16 @@ class Fleet:
         self.push, self.cruise, self.slope = self._extra[0:4, :n], self._extra[4:6, :n], self._extra[6:8, :n]
         self.cruising, self.grip = self._extra[8, :n], self._extra[9, :n]
         self.lane = self._lane[:n]
-        self.index = np.arange(n)
+        index = np.arange(n)
+        self.table_row, self.gear_row = index * TABLE, index * (MAX_GEARS + 2) + 1
+        self._constants: Constants | None = None
+
+    @property
+    def constants(self) -> Constants:
+        """What follows from the data sheets."""
+        if self._constants is None:
+            self._constants = constants_of(self.p, TABLE)
+        return self._constants
 
     def add(self, row: int, physics: VehiclePhysics, half: Vector) -> int:
         """Add a vehicle and return its slot."""
@@ -210,6 +221,7 @@ class Fleet:
         for index, gear in enumerate(gears):  # column 0 is reverse, column 1 neutral
             self._gears[:, slot, index + 2] = gear.ratio, gear.up_ratio, gear.down_ratio
         self._gears[0, slot, 0] = -gears[0].ratio if gears else 0.0
+        self._constants = None
 
 
 def _lock(wheels: Sequence[Wheel], base: float) -> float:
