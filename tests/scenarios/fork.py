@@ -42,7 +42,8 @@ def fork_map(both_turn: bool) -> bytes:
     """OpenDRIVE of it; the left lane goes straight on only, unless both turn."""
     near = np.arange(0.0, FORK_M + 0.1, 1.0)
     far = np.arange(FORK_M, FORK_M + AFTER_M + 0.1, 1.0)
-    bend = np.arange(FORK_M, FORK_M + RADIUS_M * np.pi / 2 + 40.0, 1.0)
+    bend = np.linspace(FORK_M, FORK_M + RADIUS_M * np.pi / 2, 41)
+    behind = bend[-1] + np.arange(0.0, 40.0, 1.0)
     lanes = []
     for side, offset in (("left", WIDTH_M / 2), ("right", -WIDTH_M / 2)):
         forks = both_turn or side == "right"
@@ -55,13 +56,14 @@ def fork_map(both_turn: bool) -> bytes:
         lanes.append(_lane(f"in_{side}", offset, False, near, successors=after, **beside("in")))
         lanes.append(_lane(f"on_{side}", offset, False, far, predecessors=(f"in_{side}",), **beside("on")))
         if forks:
-            pair = beside("turn") if both_turn else {}
-            links = {"predecessors": (f"in_{side}",), "junction": "fork", **pair}
+            links = {"predecessors": (f"in_{side}",), "successors": (f"out_{side}",), "junction": "fork"}
             lanes.append(_lane(f"turn_{side}", offset, True, bend, **links))
+            pair = beside("out") if both_turn else {}
+            lanes.append(_lane(f"out_{side}", offset, True, behind, predecessors=(f"turn_{side}",), **pair))
     return write_opendrive(LaneGraph({lane.id: lane for lane in lanes}))
 
 
-def fork_scene(*, turns: bool = True, both_turn: bool = True, seconds: float = 8.0, from_m: float = 25.0) -> Scene:
+def fork_scene(*, turns: bool = True, both_turn: bool = True, seconds: float = 10.0, from_m: float = 40.0) -> Scene:
     """The ego drives at 8 m/s in the right lane, from some way before the fork on."""
     offsets = np.arange(0, int(seconds * 1e6) + 1, 50_000)
     along = from_m + 8.0 * offsets / 1e6
