@@ -115,7 +115,7 @@ async def _run_freely(host: Host) -> None:
     loop = asyncio.get_running_loop()
     due = loop.time()
     while True:
-        if host.settings.synchronous:
+        if host.settings.synchronous or host.streams.hushed():
             await asyncio.sleep(0.01)
             due = loop.time()
             continue

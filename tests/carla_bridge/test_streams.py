@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from carla_bridge.sensors.rendering import CameraRequest, WorldView
 from carla_bridge.server.host import Host
 from carla_bridge.server.profiles import profile_of
 from carla_bridge.server.rpc import METHODS
+from carla_bridge.server.rpc.registry import RpcError
 from carla_bridge.server.streaming import streams as module
 from carla_bridge.server.streaming.streams import Streams
 from carla_bridge.world import read_road_map
@@ -140,6 +142,7 @@ def test_a_load_waits_for_readers_that_are_new(monkeypatch: pytest.MonkeyPatch) 
     """The official client frees what its own threads still use when it leaves a stream that it has just joined."""
     now = [100.0]
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(module.os, "getloadavg", lambda: (0.5, 0.5, 0.5))
     streams = Streams()
     streams.open(5)
     assert not streams.settling()
@@ -151,7 +154,37 @@ def test_a_load_waits_for_readers_that_are_new(monkeypatch: pytest.MonkeyPatch) 
     assert streams.settling()
     now[0] += 2 * module.SETTLE_S
     assert not streams.settling()
+    streams.publish(5, b"news")
+    assert streams.settling()
+    now[0] += 2 * module.SETTLE_S
+    assert not streams.settling()
+    streams.publish(5, b"news")
+    now[0] += 2 * module.SETTLE_S
+    monkeypatch.setattr(module.os, "getloadavg", lambda: (10.0 * (os.cpu_count() or 1), 0.5, 0.5))
+    assert streams.settling()  # a crowded machine takes longer
     assert {name for name, method in METHODS.items() if method.restarts} == {"load_new_episode"}
+
+
+def test_silence_ends_when_the_client_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever loads a world leaves the stream and comes back; meanwhile no step is told, or its client crashes."""
+    now = [100.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    for version, silent in (("0.9.16", True), ("0.9.15", False)):
+        host = Host(read_road_map(loop_map()), profile_of(version))
+        METHODS["load_new_episode"].call(host, "")
+        assert not host.streams.hushed()  # nobody reads
+        reader(host.streams, 1)
+        METHODS["load_new_episode"].call(host, "")
+        assert host.streams.hushed() is silent
+        reader(host.streams, 1)
+        assert not host.streams.hushed()
+        METHODS["load_new_episode"].call(host, "")
+        now[0] += module.HUSH_S  # whoever never comes back is not waited for
+        assert not host.streams.hushed()
+        host.streams.hush()
+        with pytest.raises(RpcError):
+            METHODS["load_new_episode"].call(host, "Nowhere")
+        assert not host.streams.hushed()
 
 
 class Raising:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 rpc = RpcGroup()
 
-FOLDER = "/Game/Carla/Maps/"
+FOLDER = "Carla/Maps/"
+"""Before the name of a map; ``load_world_if_different`` looks for it there, and for no other."""
+LISTED = "/Game/" + FOLDER
 UPLOADED = "OpenDriveMap"
 
 
@@ -53,7 +55,7 @@ def get_map_data(host: Host) -> str:
 @rpc.value("get_available_maps")
 def get_available_maps(host: Host) -> list[str]:
     """Maps that can be loaded by name."""
-    return [FOLDER + name for name in host.maps]
+    return [LISTED + name for name in host.maps]
 
 
 @rpc.value("get_actor_definitions")
@@ -90,6 +92,7 @@ def tick_cue(host: Host) -> int:
 @rpc.nothing("load_new_episode", restarts=True)
 def load_new_episode(host: Host, name: str, reset_settings: bool = True, layers: int = 0) -> None:
     """Load a map by name, or the same one again. There are no layers to choose from."""
+    host.streams.hush(0.0)
     wanted = name.rsplit("/", 1)[-1]
     if not wanted:
         host.load(host.road_map, reset_settings=bool(reset_settings))
@@ -99,6 +102,8 @@ def load_new_episode(host: Host, name: str, reset_settings: bool = True, layers:
         host.load(host.maps[wanted], reset_settings=bool(reset_settings))
     else:
         raise RpcError(f"map '{name}' not found; this server has: {', '.join(host.maps)}")
+    if host.profile.subscribes_anew and host.streams.wanted(1):
+        host.streams.hush()
 
 
 @rpc.nothing("copy_opendrive_to_file")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections import deque
 from math import inf
@@ -30,8 +31,11 @@ MAX_AWAITED = 64
 SUBSCRIBE_S = 0.5
 """How long the world waits for the connection that a client announced by asking for a token."""
 SETTLE_S = 0.05
-"""How long a reader is new. The official client crashes when it leaves a stream before its own threads have noticed
-that they are connected: what they then touch is freed."""
+"""How long a client's threads may be busy with what came last, on a machine that is not crowded. The official client
+crashes when it leaves a stream before they have noticed that they are connected, and when it loads a world while one of
+them still handles a snapshot: the connection that it then makes is freed while they use it."""
+HUSH_S = 2.0
+"""How long a world is silent for a client that subscribes anew, at most."""
 
 
 class Streams:
@@ -46,7 +50,8 @@ class Streams:
         self._known: set[int] = set()
         self._awaited: dict[int, list[float]] = {}
         self._connections: set[_Reader] = set()
-        self._last_joined = -inf
+        self._last_news = -inf
+        self._hushed_until = -inf
         self.dropped = 0
         self.queued = 0
 
@@ -82,8 +87,16 @@ class Streams:
         return bool(self._awaited)
 
     def settling(self) -> bool:
-        """Whether an announced reader is still missing, or one has only just come."""
-        return self.awaiting() or time.monotonic() - self._last_joined < SETTLE_S
+        """Whether an announced reader is still missing, has only just come, or was only just told something."""
+        return self.awaiting() or time.monotonic() - self._last_news < SETTLE_S * _crowding()
+
+    def hush(self, seconds: float = HUSH_S) -> None:
+        """Ask for silence until somebody joins a stream, or for so long: no step of the world shall be told."""
+        self._hushed_until = time.monotonic() + seconds
+
+    def hushed(self) -> bool:
+        """Whether somebody asked for silence."""
+        return time.monotonic() < self._hushed_until
 
     def wanted(self, stream: int) -> bool:
         """Whether anybody reads a stream."""
@@ -93,6 +106,7 @@ class Streams:
         """Send a message to all readers of a stream."""
         readers = self._readers.get(stream)
         if readers:
+            self._last_news = time.monotonic()
             head = _LENGTH.pack(len(message))
             for reader in tuple(readers):
                 self.dropped += reader.send(head, message)
@@ -110,7 +124,7 @@ class Streams:
         if stream not in self._known:
             return False
         self._readers.setdefault(stream, []).append(reader)
-        self._last_joined = time.monotonic()
+        self._last_news, self._hushed_until = time.monotonic(), -inf
         waiting = self._awaited.get(stream)
         if waiting:
             waiting.pop(0)
@@ -124,6 +138,12 @@ class Streams:
             readers.remove(reader)
             if not readers:
                 del self._readers[stream]
+
+
+def _crowding() -> float:
+    """Programs for each core, one at least: a thread that was interrupted goes on so much later."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 1.0
+    return max(1.0, load / (os.cpu_count() or 1))
 
 
 class _Reader(asyncio.Protocol):

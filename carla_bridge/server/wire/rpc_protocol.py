@@ -146,10 +146,16 @@ class RpcProtocol(asyncio.Protocol):
             self._serve(request)
 
     def _must_wait(self, request: Any, now: float) -> bool:
-        """Whether a call moves time, or sends readers away, while a reader is on its way to its stream."""
+        """Whether a call moves time while a reader is on its way to its stream, or sends away readers who are busy."""
         method = self._host.methods.get(request[-2])
         streams = self._host.streams
-        if method is None or not (streams.settling() if method.restarts else method.ticks and streams.awaiting()):
+        if method is None:
+            return False
+        if method.restarts:
+            streams.hush()
+            if not streams.settling():
+                return False
+        elif method.ticks is None or not (streams.awaiting() or streams.hushed()):
             return False
         try:
             if method.ticks is not None and not method.ticks(_arguments(request)):
