@@ -95,7 +95,7 @@ class Soak:
 def soak(server: carla_bridge.Server, minutes: float, seed: int = 2, log: Path | None = None) -> Soak:
     """Let clients die on a server for some minutes; each sample is appended to ``log`` as a line of JSON."""
     client = require("carla", "carla").Client(server.host, server.port)
-    client.set_timeout(30.0)
+    client.set_timeout(60.0)
     generator, samples, slowest = random.Random(seed), list[Sample](), 0.0
     deaths: Counter[str] = Counter()
     crashes: Counter[str] = Counter()
@@ -155,7 +155,7 @@ def fresh_worlds(server: carla_bridge.Server, count: int = 1000) -> float:
     for _ in range(count):
         start = time.perf_counter()
         client = require("carla", "carla").Client(server.host, server.port)
-        client.set_timeout(30.0)
+        client.set_timeout(60.0)
         client.get_world().get_snapshot()
         slowest = max(slowest, time.perf_counter() - start)
     return slowest

@@ -13,7 +13,8 @@ from carla_bridge.server import serve
 
 __all__ = ["connect", "own_world"]
 
-ANSWER_S = 5.0
+ANSWER_S = 20.0
+"""For a first word; a machine that draws pictures for others takes its time."""
 _NOBODY = (
     "No CARLA server answers at {host}:{port}. Start CARLA there, or an embedded world with: "
     "avrec carla serve scene.usdz --port {port}"

@@ -14,6 +14,7 @@ import pytest
 
 from avrec.errors import OutputError
 from avrec.files import fresh_folder, partial_folder, replacing, replacing_path
+from tests.processes import LIMIT_S
 
 Way = Callable[[Path], AbstractContextManager[Any]]
 
@@ -82,12 +83,12 @@ def test_what_a_killed_run_left_goes_and_what_a_live_one_needs_stays(kind: str, 
         (tmp_path / name).touch()
     live, dead = (started(HOLD[kind], tmp_path) for _ in range(2))
     dead.kill()
-    dead.wait()
+    dead.wait(LIMIT_S)
     assert len(list(tmp_path.glob(".a.*.*.partial"))) == 3
     with replacing(tmp_path / "a") as file:
         file.write(b"1")
     live.kill()
-    live.wait()
+    live.wait(LIMIT_S)
     left = {path.name for path in tmp_path.iterdir()} - {"a", *others}
     assert [name.split(".")[2] for name in left] == [str(live.pid)]
     with replacing(tmp_path / "a", overwrite=True) as file:

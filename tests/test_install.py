@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import LIMIT_S
+
 REPOSITORY = Path(__file__).parents[1]
 SCRIPT = REPOSITORY / "install_nurec.sh"
 EXAMPLES = ("example_replay_recording.py", "example_route_agent.py")
@@ -50,7 +52,7 @@ def environment(home: Path, command: str) -> None:
 
 def install(home: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = ["bash", str(home / "install_nurec.sh"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False, cwd=cwd)
 
 
 def listing(root: Path) -> list[tuple[str, bytes]]:
@@ -77,7 +79,7 @@ def test_the_examples_are_put_beside_carlas_and_run(home: Path, carla_root: Path
     for name in EXAMPLES:
         told = subprocess.run(
             [sys.executable, "-I", str(folder / name), "--help"],
-            capture_output=True, text=True, check=False, cwd=carla_root,
+            capture_output=True, text=True, check=False, cwd=carla_root, timeout=LIMIT_S,
         )  # fmt: skip
         assert told.returncode == 0, told.stderr
         assert "--host" in told.stdout

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import avrec
+from tests.processes import LIMIT_S
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,5 +26,7 @@ def test_unknown_names_are_not() -> None:
 
 def test_import_loads_nothing_heavy() -> None:
     code = "import sys, avrec; print(sorted({*sys.modules} & {'torch', 'numpy', 'cv2', 'pxr'}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True, timeout=LIMIT_S
+    )
     assert done.stdout.strip() == "[]"

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Server", "serve"]
 
-START_S = 60.0
+START_S = 300.0
+"""For a large scene on a slow and busy machine; whatever takes longer hangs."""
 STOP_S = 5.0
 
 
@@ -114,26 +115,36 @@ def serve(
     complaint: list[bytes] = []
     listener = threading.Thread(target=_listen, args=(process, complaint), daemon=True)
     listener.start()
+    overdue = threading.Event()
+
+    def end() -> None:
+        overdue.set()
+        process.kill()
+
+    guard = threading.Timer(START_S, end)
+    guard.daemon = True
+    guard.start()
     try:
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 if isinstance(source, bytes):
                     process.stdin.write(source)
                 process.stdin.close()
-        guard = threading.Timer(START_S, process.kill)
-        guard.start()
         line = process.stdout.readline() if process.stdout is not None else b""
-        guard.cancel()
     except BaseException:
         process.kill()
+        process.wait()
         raise
+    finally:
+        guard.cancel()
     words = line.split()
     if len(words) != 2 or words[0] != b"ready":
         process.kill()
         process.wait()
         listener.join(1.0)
         said = line.removeprefix(b"failed ") if line.startswith(b"failed ") else b"".join(complaint[-20:])
-        text = said.decode(errors="replace").strip() or "it said nothing"
+        silence = f"it did not begin within {START_S:.0f} s" if overdue.is_set() else "it said nothing"
+        text = said.decode(errors="replace").strip() or silence
         raise AvrecError(f"The CARLA world could not be started: {text}")
     return Server(process, host, int(words[1]))
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import carla_bridge
-from tests.carla_bridge.support import loop_map, synchronous
+from tests.carla_bridge.support import WAIT_S, loop_map, synchronous
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = WAIT_S
 
 
 def client_version() -> str:

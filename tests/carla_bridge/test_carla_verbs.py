@@ -19,7 +19,8 @@ from avrec.geometry import Offset
 from avrec.rendering import render
 from avrec.scene import Scene
 from carla_bridge import example_replay_recording as example
-from tests.carla_bridge.support import loop_map
+from tests.carla_bridge.support import WAIT_S, loop_map
+from tests.processes import started
 from tests.rendering.scenes import tiny_scene
 
 pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
@@ -82,6 +83,7 @@ def test_what_is_no_carla_server_is_told(capsys: pytest.CaptureFixture[str]) -> 
         port = other.getsockname()[1]
 
         def greet() -> None:
+            other.settimeout(WAIT_S)
             talking, _ = other.accept()
             with talking:
                 talking.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
@@ -90,7 +92,7 @@ def test_what_is_no_carla_server_is_told(capsys: pytest.CaptureFixture[str]) -> 
         greeter = threading.Thread(target=greet)
         greeter.start()
         assert main(["carla", "replay", "any.usdz", "--host", "127.0.0.1", "--port", str(port)]) == 2
-        greeter.join()
+        greeter.join(WAIT_S)
     assert f"127.0.0.1:{port} is no CARLA server" in capsys.readouterr().err
 
 
@@ -102,17 +104,15 @@ def test_a_scene_without_a_map_is_told_once(tmp_path: Path, capfd: pytest.Captur
 
 def test_serve_until_stopped(scene_file: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "avrec.cli", "carla", "serve", str(scene_file), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
+    with started(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("Serving tiny")
         port = int(line.rsplit(",", 1)[1].strip(" ).\n"))
         client = carla_bridge.connect("127.0.0.1", port)
         assert client.get_world().get_map().name.endswith("tiny")
-    finally:
         process.terminate()
-        process.wait(10)
+        process.wait()
 
 
 def test_the_example(scene_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

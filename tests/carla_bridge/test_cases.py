@@ -22,6 +22,7 @@ from avrec.scenario import Appear, Director, EgoState, ElapsedTime, Hold, Scenar
 from carla_bridge.replay import Collision, ReplaySession
 from carla_bridge.replay.player import Driver
 from tests.carla_bridge.drivers import Blind, Careful
+from tests.carla_bridge.support import WAIT_S
 from tests.scenarios.street import START_US, street_scene
 from tests.scene.complete import complete_scene
 
@@ -67,7 +68,10 @@ def drive(
         while session.tick():
             agent.step()
             after(session)
-        time.sleep(0.2)  # for what the sensor tells
+        for _ in range(round(WAIT_S / 0.05) if driver is Blind else 4):  # for what the sensor tells
+            if any(hit.by_sensor for hit in session.collisions):
+                break
+            time.sleep(0.05)
         return session.collisions
 
 

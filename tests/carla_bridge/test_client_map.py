@@ -16,11 +16,12 @@ from avrec.maps import read_opendrive
 from carla_bridge.world.client_map import text_for_clients
 from tests.carla_bridge.conformance.stage import junction_map
 from tests.carla_bridge.support import loop_map
+from tests.processes import LIMIT_S
 
 CROSSING = """
 import sys, carla
 client = carla.Client("127.0.0.1", int(sys.argv[1]))
-client.set_timeout(20.0)
+client.set_timeout(60.0)
 world = client.get_world()
 settings = world.get_settings()
 settings.synchronous_mode, settings.fixed_delta_seconds = True, 0.05
@@ -72,7 +73,7 @@ def test_clients_survive_lanes_without_marks() -> None:
     with carla_bridge.serve(junction_map().encode(), port=0, version=version) as server:
         done = subprocess.run(
             [sys.executable, "-c", CROSSING, str(server.port)],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=LIMIT_S, check=False,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
             cwd=Path(__file__).parents[2],
         )  # fmt: skip

@@ -19,6 +19,7 @@ from carla_bridge.traffic import Traffic
 from carla_bridge.world.traffic_lights import lights_of_map
 from tests.carla_bridge.conftest import client_version
 from tests.carla_bridge.support import STRAIGHT_M, loop_map, synchronous, traffic_manager
+from tests.processes import LIMIT_S
 
 carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
 
@@ -166,7 +167,9 @@ def test_a_world_that_runs_by_itself(server: carla_bridge.Server, world: Any) ->
     settings = world.get_settings()
     settings.synchronous_mode = False
     world.apply_settings(settings)
-    told = subprocess.run([sys.executable, "-c", FREE, str(server.port)], capture_output=True, timeout=60, check=False)
+    command = [sys.executable, "-c", FREE, str(server.port)]
+    told = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False)
+    assert told.stdout, told.stderr[-2000:]
     count, moved = told.stdout.split()
     assert int(count) == 6
     assert float(moved) > 3.0

@@ -11,7 +11,7 @@ import pytest
 
 import carla_bridge
 from avrec.errors import AvrecError
-from tests.carla_bridge.support import LIMIT_KMH, loop_map, synchronous
+from tests.carla_bridge.support import LIMIT_KMH, WAIT_S, loop_map, synchronous
 
 carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
 
@@ -41,7 +41,7 @@ def test_ticks_are_frames_and_seconds(world: Any) -> None:
     listener = world.on_tick(lambda snapshot: heard.append(snapshot.frame))
     frames = [world.tick() for _ in range(10)]
     last = world.get_snapshot()
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + WAIT_S
     while not set(frames) <= set(heard) and time.monotonic() < deadline:
         time.sleep(0.01)  # callbacks run in threads of the client, in any order
     world.remove_on_tick(listener)
@@ -101,18 +101,18 @@ def test_maps_can_be_loaded_by_name_and_sent(client: Any, world: Any) -> None:
 
 def test_a_second_client_sees_the_same_world(server: carla_bridge.Server, world: Any) -> None:
     second = carla.Client(server.host, server.port)
-    second.set_timeout(10.0)
+    second.set_timeout(WAIT_S)
     other = second.get_world()
     assert other.id == world.id
     car = world.spawn_actor(
         world.get_blueprint_library().find("vehicle.audi.tt"), world.get_map().get_spawn_points()[0]
     )
     seen: list[Any] = []
-    waiting = threading.Thread(target=lambda: seen.append(other.wait_for_tick(5.0)))
+    waiting = threading.Thread(target=lambda: seen.append(other.wait_for_tick(WAIT_S)))
     waiting.start()
-    for _ in range(20):
+    while waiting.is_alive():
         frame = world.tick()
-    waiting.join()
+        time.sleep(0.01)
     assert seen[0].frame <= frame
     twin = other.get_actor(car.id)
     assert twin.type_id == "vehicle.audi.tt"
@@ -141,7 +141,7 @@ def test_many_fresh_clients_find_the_world(server: carla_bridge.Server) -> None:
     """A short form of the soak in ``bench``."""
     for _ in range(40):
         fresh = carla.Client(server.host, server.port)
-        fresh.set_timeout(30.0)
+        fresh.set_timeout(WAIT_S)
         assert fresh.get_world().get_settings() is not None
 
 
@@ -152,6 +152,12 @@ def test_a_taken_port_and_a_bad_map_are_said(server: carla_bridge.Server, tmp_pa
         carla_bridge.serve(tmp_path / "none.xodr", port=0)
     with pytest.raises(AvrecError, match="OpenDRIVE"):
         carla_bridge.serve(b"<nothing/>", port=0)
+
+
+def test_a_server_that_does_not_begin_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carla_bridge.server.process.START_S", 0.0)
+    with pytest.raises(AvrecError, match="did not begin within"):
+        carla_bridge.serve(loop_map(), port=0)
 
 
 def test_the_speed_limit_is_the_lanes(world: Any) -> None:

@@ -20,9 +20,10 @@ import pytest
 import carla_bridge
 from bench.carla_soak import sample_process
 from bench.fuzz_carla import fuzz
-from tests.carla_bridge.support import loop_map
+from tests.carla_bridge.support import WAIT_S, loop_map
+from tests.processes import started
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = WAIT_S
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +270,7 @@ def test_a_traffic_manager_is_forgotten_with_its_client(server: carla_bridge.Ser
             assert dying.value("add_traffic_manager_running", ["127.0.0.1", 8000]) is True
             assert good.value("is_traffic_manager_running", 8000) is True
             assert good.value("get_traffic_manager_running", 8000) == ["127.0.0.1", 8000]
-        for _ in range(100):
+        for _ in range(round(WAIT_S / 0.02)):
             if not good.value("is_traffic_manager_running", 8000):
                 break
             time.sleep(0.02)
@@ -291,13 +292,13 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     text = (
         "import sys, carla_bridge; s = carla_bridge.serve(sys.argv[1], 0); print(s.pid, flush=True); sys.stdin.read()"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", text, str(source)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as starter:
+    command = [sys.executable, "-c", text, str(source)]
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as starter:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
         starter.kill()
-    for _ in range(100):
+        starter.wait()
+    for _ in range(round(WAIT_S / 0.1)):
         try:
             os.kill(pid, 0)
         except ProcessLookupError:

@@ -8,12 +8,12 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from avrec.cli import app, main
 from avrec.errors import DataError
+from tests.processes import LIMIT_S, ROOT
 
 VERBS = [
     "drive synth", "drive info", "reconstruct", "evaluate", "render", "validate", "scene info", "scene export",
@@ -126,9 +126,7 @@ def test_help_comes_at_once() -> None:
     code = (
         "import sys; from avrec.cli import main; main(['render', '--help']); print({*sys.modules} & {'torch', 'numpy'})"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=_root(), check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True, timeout=LIMIT_S
+    )
     assert done.stdout.splitlines()[-1] == "set()"
-
-
-def _root() -> Path:
-    return Path(__file__).parents[2]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from avrec.cli import app, main
+from tests.processes import LIMIT_S, ROOT, started
 
-ROOT = Path(__file__).parents[2]
 BEFORE = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
@@ -108,13 +108,15 @@ def test_while_everything_is_still_being_imported(number: signal.Signals) -> Non
         "from avrec.cli import main\n"
         "sys.exit(main(['render', '--help']))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False, timeout=LIMIT_S
+    )
     assert (done.returncode, done.stdout, done.stderr) == (CODES[number], "", said(number))
 
 
 def test_nothing_is_left_of_a_street(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "avrec.cli", "drive", "synth", str(tmp_path / "street"), "--cameras", "1"]
-    with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
+    with started(words, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         for line in running.stderr:
             if line.startswith("Rendering the street"):
@@ -122,6 +124,7 @@ def test_nothing_is_left_of_a_street(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir())
         running.terminate()
         said_last = running.stderr.read()
+        running.wait()
     assert running.returncode == 143
     assert said_last == said(signal.SIGTERM)
     assert not list(tmp_path.iterdir())

@@ -28,6 +28,7 @@ from avrec.geometry import Offset
 from avrec.rendering import render
 from avrec.scene import Scene
 from avrec.scene.foreign import import_gaussians
+from tests.processes import LIMIT_S
 from tests.rendering.scenes import drive_of, tiny_scene
 
 pytestmark = pytest.mark.skipif(
@@ -80,7 +81,10 @@ def fo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             yield fiftyone
         finally:
             running.terminate()
-            running.wait(timeout=30)
+            try:
+                running.wait(timeout=60)
+            finally:
+                running.kill()
 
 
 @pytest.fixture(autouse=True)
@@ -312,7 +316,11 @@ def test_a_database_that_does_not_answer_is_said(tmp_path: Path) -> None:
     words = ["evaluate", str(tmp_path / "s.usdz"), str(tmp_path), "--fiftyone", "street"]
     silent = {"FIFTYONE_DATABASE_URI": "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=300", "PYTHONPATH": os.getcwd()}
     run = subprocess.run(
-        [sys.executable, "-m", "avrec.cli", *words], env={**os.environ, **silent}, capture_output=True, text=True
+        [sys.executable, "-m", "avrec.cli", *words],
+        env={**os.environ, **silent},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
     )
     assert run.returncode == 2
     assert "database does not answer" in run.stderr

@@ -210,16 +210,19 @@ def test_bodies_may_be_placed_while_other_threads_look() -> None:
         while not stop.is_set():
             seen.extend(np.unique(stage.trace([0.2, 0.3, 2.0], ways, 10).distance).tolist())
 
-    threads = [threading.Thread(target=look) for _ in range(3)]
+    threads = [threading.Thread(target=look, daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for step in range(200):
-        count = 1 + step % 50
-        places = np.repeat(np.eye(4)[None], count, 0)
-        places[:, 2, 3] = float(step % 2)
-        stage.place([number] * count, places, np.zeros((count, 3)), np.zeros(count))
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for step in range(200):
+            count = 1 + step % 50
+            places = np.repeat(np.eye(4)[None], count, 0)
+            places[:, 2, 3] = float(step % 2)
+            stage.place([number] * count, places, np.zeros((count, 3)), np.zeros(count))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
     assert seen
     assert set(seen) <= {1.0, 2.0}

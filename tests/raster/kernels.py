@@ -13,6 +13,7 @@ import pytest
 
 from avrec.errors import AvrecError
 from avrec.raster.native.kernel import kernel, set_threads, threads
+from tests.processes import LIMIT_S
 
 __all__ = ["needs_kernel", "runnable", "threads_set_to", "with_build"]
 
@@ -60,6 +61,8 @@ def with_build(name: str, script: str, *arguments: str) -> str:
     """Output of a Python script run in a process of its own with one build (two in one process would mix)."""
     environment = {**os.environ, "AVREC_KERNEL": name, "PYTHONPATH": str(_ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", script, *arguments]
-    done = subprocess.run(command, env=environment, cwd=_ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, env=environment, cwd=_ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout

@@ -101,7 +101,7 @@ def test_a_forked_child_has_threads_of_its_own() -> None:
             for _ in range(2):
                 assert ours.poll(60), "the child hangs"
                 assert ours.recv() == {name: value.tobytes() for name, value in here.items()}
-            child.join(30)
+            child.join(60)
             assert child.exitcode == 0
         finally:
             if child.is_alive():

@@ -14,6 +14,7 @@ import torch
 
 from avrec.geometry import ShutterDirection
 from avrec.raster.view import RasterSettings
+from tests.processes import LIMIT_S
 from tests.raster import scenes
 
 native = pytest.importorskip("avrec.raster.native", reason="the native kernel is not built")
@@ -44,7 +45,8 @@ def test_every_build_agrees_with_the_reference(build: str) -> None:
         pytest.skip(f"the {build} build is not installed")
     command = [sys.executable, "-c", SCRIPT.format(build=build)]
     root = Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=root, env=os.environ | {"AVREC_KERNEL": build}, capture_output=True, text=True)
+    environment = os.environ | {"AVREC_KERNEL": build}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=LIMIT_S)
     assert done.returncode == 0, done.stderr
 
 

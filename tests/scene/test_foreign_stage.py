@@ -203,8 +203,8 @@ DEATHS = {
     ANSWER.format("'[' * 10_000"): "no answer",
     ANSWER.format("'[]'"): "no answer",
     ANSWER.format("' ' * (5 << 20)"): "too long",
-    "import time; time.sleep(60)": "did not finish within",
-    "import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(60)": "did not finish",
+    "import time; time.sleep(900)": "did not finish within",
+    "import subprocess, time; subprocess.Popen(['sleep', '900']); time.sleep(900)": "did not finish",
 }
 
 
@@ -215,8 +215,8 @@ def test_every_way_a_reader_may_die(tmp_path: Path, code: str) -> None:
     folder.mkdir()
     start = time.monotonic()
     with pytest.raises(DataError, match=DEATHS[code]):
-        run_child(worker, worker, folder, seconds=1 if "sleep" in code else 20)
-    assert time.monotonic() - start < 10
+        run_child(worker, worker, folder, seconds=1 if "sleep" in code else 120)
+    assert time.monotonic() - start < 300
 
 
 def test_limits_of_the_real_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

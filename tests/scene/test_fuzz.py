@@ -41,7 +41,7 @@ def test_hostile_packages(tmp_path: Path, members: dict[str, bytes], kind: int) 
             except DataError as error:
                 assert "\n" not in str(error), number  # noqa: PT017
                 assert len(str(error)) < 1000, number  # noqa: PT017
-        assert time.monotonic() - start < 20, number
+        assert time.monotonic() - start < 60, number
         assert [entry.name for entry in tmp_path.iterdir()] == ["street.usdz"], number
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # KiB
     assert not Path("/tmp/evil").exists()

@@ -24,6 +24,7 @@ from avrec.scene import package_writer, read_manifest
 from avrec.scene.package_reader import PackageReader
 from avrec.scene.package_writer import PackageWriter
 from avrec.scene.usd_layers import NUREC_VARIANT, PARTICLE_FIELD_VARIANT
+from tests.processes import LIMIT_S
 from tests.scene.complete import complete_scene
 from tests.scene.scenes import make_scene
 
@@ -224,7 +225,9 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, limit: int) -> None:
         "    assert 'nothing was left behind' in str(error), error\n"
         "    raise SystemExit(7)\n"
     )
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=LIMIT_S
+    )
     assert (result.returncode, result.stderr) == (7, "")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.usdz"]
     assert path.read_text() == "mine"
