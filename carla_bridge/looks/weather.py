@@ -40,7 +40,7 @@ def sky_numbers(weather: Sequence[float], pixel_rad: float) -> Float32:
     given = _given(weather)
     clouds = np.clip(weather[0] / 100.0, 0.0, 1.0) if given else 0.25
     rain = np.clip(weather[1] / 100.0, 0.0, 1.0) if given else 0.0
-    puddles = np.clip(max(weather[2], weather[8]) / 100.0, 0.0, 1.0) if given else 0.0
+    puddles = np.clip(max(weather[2], weather[9]) / 100.0, 0.0, 1.0) if given else 0.0
     fog = np.clip(weather[6] / 100.0, 0.0, 1.0) if given else 0.0
     fog_start = max(weather[7], 0.0) if given else 0.0
     dust = np.clip(weather[13] / 100.0, 0.0, 1.0) if given and len(weather) > 13 else 0.0

@@ -14,6 +14,7 @@ from avrec.raster import SCENE_SETTINGS, Raster, View, rasterize
 from avrec.raster.native.rasterizer import NativeRasterizer
 from avrec.rendering.shot import sky_background
 from avrec.scene import Scene
+from carla_bridge.neural.fog import Fog, air_colour, fog_of, foggy, transmittance
 from carla_bridge.neural.labels import Labels
 from carla_bridge.neural.looks import Looks, pose_matrix
 from carla_bridge.neural.rays import AGREE, read_along, surface_depth
@@ -71,6 +72,7 @@ class SceneRenderer:
         self.labels = Labels(scene)
         self._still = scene.world_gaussians()
         self._sky = None if scene.sky is None else np.ascontiguousarray(scene.sky)
+        self._air = air_colour(scene.sky).astype(np.float32)
         self._kernel = NativeRasterizer()
         self._joined: dict[tuple[str, ...], tuple[Gaussians, Int32]] = {}
 
@@ -80,7 +82,8 @@ class SceneRenderer:
         drawn = self._actors(view.world, ignored)
         shot = self._view(request, view.world, drawn)
         cloud, body = self._cloud(drawn)
-        if request.kind == "rgb":
+        fog = fog_of(view.weather) if request.kind == "rgb" else None
+        if request.kind == "rgb" and fog is None:
             return _bgra(self._coloured(self._colours(cloud, body if drawn else None, shot), request))
         raster = rasterize(
             cloud,
@@ -90,6 +93,8 @@ class SceneRenderer:
             settings=SCENE_SETTINGS,
             normals=request.kind == "normals",
         )
+        if fog is not None:
+            return _bgra(self._through(fog, self._coloured(raster.rgb, request), raster, view, shot, request))
         plain = frozenset(actor.id for actor, _, _ in drawn if self.looks.is_plain(actor))
         hits = _hits(view, shot, raster, plain, mesh=self.scene.mesh is not None)
         if request.kind == "depth":
@@ -170,6 +175,20 @@ class SceneRenderer:
             axis="none",
             bodies=np.stack(placed) if placed else np.zeros((0, 1, 4, 4)),
         )
+
+    def _through(
+        self, fog: Fog, rgb: Float32, raster: Raster, view: WorldView, shot: View, request: CameraRequest
+    ) -> Float32:
+        """A picture as it is seen through fog."""
+        local, _ = shot.camera.pixel_rays()
+        x, y, z = request.pose.position
+        ground = view.world.road_map.ground.at(*(np.array([each]) for each in (x, y, z)))
+        up, height = local @ shot.rotation[0, 2], z - float(ground.z[0])
+        met = surface_depth(raster)
+        met = np.where(np.isfinite(met), met, np.nan_to_num(raster.depth, nan=FAR_M))  # edges let some sky through
+        sky = transmittance(fog, np.full(met.shape, FAR_M), up, height)
+        kept = sky + raster.alpha * (transmittance(fog, met, up, height) - sky)
+        return foggy(rgb, kept, self._coloured(self._air, request))
 
     def _coloured(self, rgb: Float32, request: CameraRequest) -> Float32:
         role = request.attributes.get("role_name", "")

@@ -39,7 +39,8 @@ def set_weather_parameters(host: Host, value: Any) -> None:
     wanted = numbers_in(value, WEATHER_FIELDS)
     if host.road_map.scene is not None:
         host.warn_once(
-            "weather", "A scene looks as it was recorded: weather and the sun have no effect on its pictures."
+            "weather",
+            "A scene looks as it was recorded: of the weather only fog has an effect on its pictures, not the sun.",
         )
     host.weather = wanted
     host.rack.weather = wanted
