@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import msgpack
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from carla_bridge.frames import plain_point
 from carla_bridge.sensors.caster import cast
 from carla_bridge.sensors.rack import Sensor, SensorRack
 from carla_bridge.world.actor import SOLID, Kind
+from carla_bridge.world.drawings import Shape, line
 from carla_bridge.world.labels import GROUND, Label
 from carla_bridge.world.pose import Pose, compose, rotate, rows
 from carla_bridge.world.walls import NOBODY
@@ -24,6 +27,8 @@ PASSED = (*GROUND, Label.NONE, Label.SKY)
 SPREAD = ((0.0, 0.0), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7))
 """Rays that stand for the ball against the still world, left and up in radii."""
 HALVINGS = 40
+TRACE_M = 0.05
+RED, GREEN = (0, 0, 255), (0, 255, 0)
 
 
 def collisions(rack: SensorRack, sensor: Sensor) -> list[bytes]:
@@ -38,7 +43,10 @@ def collisions(rack: SensorRack, sensor: Sensor) -> list[bytes]:
 
 
 def obstacle(rack: SensorRack, sensor: Sensor) -> list[bytes]:
-    """The nearest thing that a ball meets which flies ahead; the distance is to the point where it touches."""
+    """The nearest thing that a ball meets which flies ahead; the distance is to the point where it touches.
+
+    With ``debug_linetrace`` this step's pictures show the ball's way: green, and red up to where it met something.
+    """
     reach, radius = sensor.number_of("distance"), sensor.number_of("hit_radius")
     dynamic_only = sensor.actor.spec.attributes["only_dynamics"].lower() in ("true", "1")
     pose = rack.pose(sensor)
@@ -59,6 +67,11 @@ def obstacle(rack: SensorRack, sensor: Sensor) -> list[bytes]:
             distance, label, owner, _ = cast(rack.view(), np.array(start.position), ahead[None], reach, everybody)
             if distance[0] < best and not owner[0] and int(label[0]) not in PASSED:
                 best, other = float(distance[0]), NOBODY
+    if sensor.actor.spec.attributes["debug_linetrace"].lower() in ("true", "1"):
+        end = compose(pose, Pose(min(best, reach))).position
+        rack.world.drawings.add(
+            Shape(line(pose.position, end, TRACE_M), RED if best < inf else GREEN, until_frame=rack.world.frame)
+        )
     if other not in rack.descriptions or sensor.actor.parent not in rack.descriptions:
         return []
     return [msgpack.packb([rack.descriptions[sensor.actor.parent], rack.descriptions[other], best])]

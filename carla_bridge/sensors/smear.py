@@ -17,7 +17,7 @@ Float32 = NDArray[np.float32]
 
 LEAST_PX = 0.5
 """Shorter ways stay within their pixel."""
-STEP_PX = 2.0
+STEP_PX = 1.0
 MOST_MOMENTS = 17
 SAME_DEPTH = 0.05
 """Things whose distances differ by less than this share are at the same one."""
@@ -42,7 +42,7 @@ def smeared(linear: Float32, way: Float32, ahead: Float32) -> Float32:
     grid_v, grid_u = np.mgrid[0:height, 0:width].astype(np.float32)
     far_first = np.argsort(-ahead, axis=None, kind="stable").astype(np.int32)
     colours, distance = linear.reshape(-1, 3), ahead.reshape(-1)
-    moments = min(int(np.ceil(longest / STEP_PX)) | 1, MOST_MOMENTS)
+    moments = min(max(int(np.ceil(longest / STEP_PX)), 3) | 1, MOST_MOMENTS)
     light = np.zeros_like(linear)
     for moment in range(moments):
         share = np.float32((moment + 0.5) / moments - 0.5)

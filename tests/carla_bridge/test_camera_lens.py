@@ -13,22 +13,11 @@ from carla_bridge.sensors.attributes import check, unused
 from carla_bridge.sensors.development import develop, ev100
 from carla_bridge.sensors.lens import bend, fringe
 from carla_bridge.server.blueprints import catalogue
-
-RGB = catalogue()["sensor.camera.rgb"].defaults
-
-
-def with_values(**values: Any) -> dict[str, str]:
-    return {**RGB, **{name: str(value) for name, value in values.items()}}
+from tests.carla_bridge.cameras import RGB, grey, with_values
 
 
 def noise_picture(height: int = 40, width: int = 60) -> np.ndarray:
     picture = np.random.default_rng(0).integers(0, 256, (height, width, 4)).astype(np.uint8)
-    picture[..., 3] = 255
-    return picture
-
-
-def grey(value: int) -> np.ndarray:
-    picture = np.full((32, 32, 4), value, np.uint8)
     picture[..., 3] = 255
     return picture
 
@@ -131,7 +120,9 @@ def test_gamma_brightens() -> None:
 
 def test_without_effects_nothing_is_developed() -> None:
     picture = grey(100)
-    assert develop(picture, with_values(enable_postprocess_effects="false", gamma=4.4), {}, 0.05) is picture
+    off = with_values(enable_postprocess_effects="false", gamma=4.4, slope=1, chromatic_aberration_intensity=3)
+    assert develop(picture, off, {}, 0.05) is picture
+    assert fringe(picture, off) is picture
 
 
 @given(st.integers(0, 255), st.floats(-3, 3), st.floats(0.5, 5), st.floats(1500, 15000), st.floats(-1, 1))
@@ -166,7 +157,7 @@ def test_every_blueprint_passes_as_it_is() -> None:
 
 
 def test_what_does_nothing_is_told() -> None:
-    told = dict(unused(with_values(bloom_intensity=1, iso=400, lens_k=2, fov=70, slope="0.880"), RGB))
+    told = dict(unused(with_values(bloom_intensity=0.1, iso=400, lens_k=2, fov=70, slope="0.880"), RGB))
     assert set(told) == {"bloom_intensity", "iso", "lens_k"}
     assert "manual" in told["iso"]
     assert not dict(unused(with_values(exposure_mode="manual", iso=400), RGB))

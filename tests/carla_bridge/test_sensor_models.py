@@ -156,11 +156,12 @@ def test_the_log_tells_once_what_does_nothing(caplog: pytest.LogCaptureFixture) 
     host = Host(read_road_map(loop_map()), profile_of("0.9.16"))
     blueprint = host.blueprints["sensor.camera.rgb"]
     for _ in range(2):
-        host.spawn(blueprint, {"bloom_intensity": "2", "fov": "70", "iso": "100.0"}, Pose(0.0, 0.0, 2.0))
+        host.spawn(blueprint, {"blade_count": "7", "fov": "70", "iso": "100.0"}, Pose(0.0, 0.0, 2.0))
     host.spawn(host.blueprints["sensor.camera.depth"], {"lens_k": "2"}, Pose(0.0, 0.0, 2.0))
     told = [record.getMessage() for record in caplog.records]
     assert told == [
-        "bloom_intensity of sensor.camera.rgb does nothing: pictures here have no such stage.",
+        "blade_count of sensor.camera.rgb does nothing: it only counts with another focal_distance than the usual one, "
+        "at which everything is sharp.",
         "lens_k of sensor.camera.depth does nothing: it only counts with a lens_circle_multiplier above 0.",
     ]
 
