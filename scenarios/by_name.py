@@ -7,13 +7,15 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from avrec.errors import AvrecError
 from avrec.scenario import Scenario
 from avrec.scene import Scene
+from scenarios.parameters import Parameter, parameters_of
 
-__all__ = ["case_named", "parameters_of", "summary_of"]
+__all__ = ["case_named"]
 
 _WORDS = {"true": True, "false": False}
 
@@ -66,36 +68,25 @@ def case_named(text: str, catalogue: Mapping[str, Callable[..., Scenario]]) -> C
     return bound
 
 
-def parameters_of(make: Callable[..., Scenario]) -> dict[str, inspect.Parameter]:
-    """Parameters of a case but the scene, by name."""
-    found = list(inspect.signature(make).parameters.values())[1:]
-    return {each.name: each for each in found if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
-
-
-def summary_of(make: Callable[..., Scenario]) -> str:
-    """First line of what a case says about itself."""
-    return (inspect.getdoc(make) or "").partition("\n")[0].replace("`", "")
-
-
-def _value(text: str, parameter: inspect.Parameter) -> Any:
+def _value(text: str, parameter: Parameter) -> Any:
     """What a text stands for: words for truth and nothing, numbers, else the text itself, as the parameter wants it.
 
     Raises:
         AvrecError: the parameter wants something else.
     """
-    wanted, default = str(parameter.annotation), parameter.default
-    if text.lower() == "none" and (default is None or "None" in wanted):
+    default = parameter.default
+    if text.lower() == "none" and (default is None or parameter.takes(NoneType)):
         return None
-    if "str" in wanted or "Literal" in wanted:
+    if parameter.takes(str):
         return text
-    if isinstance(default, bool) or "bool" in wanted:
+    if isinstance(default, bool) or parameter.takes(bool):
         if text.lower() not in _WORDS:
             raise AvrecError(f"{parameter.name}={text} is neither true nor false. Choose one.")
         return _WORDS[text.lower()]
     try:
         return float(text)
     except ValueError:
-        if isinstance(default, float | int) or "float" in wanted or "int" in wanted:
+        if isinstance(default, float | int) or parameter.takes(float) or parameter.takes(int):
             raise AvrecError(f"{parameter.name}={text} is not a number. Give one.") from None
         return _WORDS.get(text.lower(), text)
 

@@ -12,7 +12,6 @@ from avrec.scenario import Guide, Scenario, ego_state, gap_ahead, guide_of
 from avrec.scenario.boxes import Box, box_of_pose
 from avrec.scenario.director import is_person
 from avrec.scenario.guide import thinned
-from avrec.scenario.numbers import number
 from avrec.scenario.rehearsal import Beginning
 from avrec.scenario.road import Place
 
@@ -23,7 +22,6 @@ __all__ = [
     "ego_box",
     "ego_path",
     "ego_place",
-    "in_range",
     "is_vehicle",
     "on_the_way",
     "one_of",
@@ -42,15 +40,6 @@ GAP_OFF_M, GAP_OFF = 0.5, 0.1
 
 ASIDE_M = 1.6
 """Who is no farther beside a line than this is taken to drive along it."""
-
-
-def in_range(name: str, value: float, low: float, high: float, unit: str) -> float:
-    """A parameter that can be.
-
-    Raises:
-        AvrecError: it cannot.
-    """
-    return number("", name, value, low, high, unit)
 
 
 def one_of(name: str, value: object, *choices: object) -> None:

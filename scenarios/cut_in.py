@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -33,7 +33,6 @@ from scenarios.checks import (
     can_brake,
     ego_box,
     ego_place,
-    in_range,
     on_the_way,
     one_of,
     right_gap,
@@ -41,6 +40,7 @@ from scenarios.checks import (
     track_of_kind,
     within,
 )
+from scenarios.parameters import Within, in_range
 
 __all__ = ["cut_in"]
 
@@ -53,12 +53,12 @@ SLOWEST = 1.875 / STEEPEST_SLOPE
 def cut_in(
     scene: Scene | Scenario,
     *,
-    gap_m: float = 8.0,
+    gap_m: Annotated[float, Within(1.0, 100.0, "m")] = 8.0,
     side: Literal["left", "right"] = "left",
-    duration_s: float = 2.0,
-    brake_mps2: float = 6.0,
-    to_mps: float = 0.0,
-    at_s: float = 1.0,
+    duration_s: Annotated[float, Within(0.5, 10.0, "s")] = 2.0,
+    brake_mps2: Annotated[float, Within(0.0, 10.0, "m/s²")] = 6.0,
+    to_mps: Annotated[float, Within(0.0, 40.0, "m/s")] = 0.0,
+    at_s: Annotated[float, Within(0.0, 600.0, "s")] = 1.0,
     actor: str | None = None,
     overtaking: bool = False,
 ) -> Scenario:
@@ -85,12 +85,12 @@ def cut_in(
         "cut_in",
         tags=("cut-in", "vehicle", "lane change"),
         kpis=("collision", "minimum distance", "TTC", "DRAC", "time headway"),
-        gap_m=in_range("gap_m", gap_m, 1.0, 100.0, "m"),
+        gap_m=in_range(cut_in, "gap_m", gap_m),
         side=side,
-        duration_s=in_range("duration_s", duration_s, 0.5, 10.0, "s"),
-        brake_mps2=in_range("brake_mps2", brake_mps2, 0.0, 10.0, "m/s²"),
-        to_mps=in_range("to_mps", to_mps, 0.0, 40.0, "m/s"),
-        at_s=in_range("at_s", at_s, 0.0, 600.0, "s"),
+        duration_s=in_range(cut_in, "duration_s", duration_s),
+        brake_mps2=in_range(cut_in, "brake_mps2", brake_mps2),
+        to_mps=in_range(cut_in, "to_mps", to_mps),
+        at_s=in_range(cut_in, "at_s", at_s),
         actor=actor,
         overtaking=overtaking,
     )

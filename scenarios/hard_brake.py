@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from avrec.errors import AvrecError
@@ -26,12 +28,12 @@ from scenarios.checks import (
     box_at,
     can_brake,
     ego_box,
-    in_range,
     on_the_way,
     right_gap,
     track_of_kind,
     within,
 )
+from scenarios.parameters import Within, in_range
 
 __all__ = ["hard_brake"]
 
@@ -39,11 +41,11 @@ __all__ = ["hard_brake"]
 def hard_brake(
     scene: Scene | Scenario,
     *,
-    brake_mps2: float = 6.0,
-    to_mps: float = 0.0,
-    at_s: float = 1.0,
-    near_m: float = 30.0,
-    gap_m: float | None = None,
+    brake_mps2: Annotated[float, Within(0.5, 10.0, "m/s²")] = 6.0,
+    to_mps: Annotated[float, Within(0.0, 40.0, "m/s")] = 0.0,
+    at_s: Annotated[float, Within(0.0, 600.0, "s")] = 1.0,
+    near_m: Annotated[float, Within(1.0, 200.0, "m")] = 30.0,
+    gap_m: Annotated[float | None, Within(1.0, 100.0, "m")] = None,
     actor: str | None = None,
 ) -> Scenario:
     """The vehicle that drives ahead of the ego brakes, once the ego is near enough for that to matter.
@@ -64,10 +66,10 @@ def hard_brake(
         "hard_brake",
         tags=("braking", "vehicle", "lead vehicle"),
         kpis=("collision", "minimum distance", "TTC", "DRAC", "time headway"),
-        brake_mps2=in_range("brake_mps2", brake_mps2, 0.5, 10.0, "m/s²"),
-        to_mps=in_range("to_mps", to_mps, 0.0, 40.0, "m/s"),
-        at_s=in_range("at_s", at_s, 0.0, 600.0, "s"),
-        near_m=in_range("near_m", near_m, 1.0, 200.0, "m"),
+        brake_mps2=in_range(hard_brake, "brake_mps2", brake_mps2),
+        to_mps=in_range(hard_brake, "to_mps", to_mps),
+        at_s=in_range(hard_brake, "at_s", at_s),
+        near_m=in_range(hard_brake, "near_m", near_m),
         gap_m=gap_m,
         actor=actor,
     )
@@ -76,7 +78,7 @@ def hard_brake(
     if gap_m is not None:
         if actor is not None:
             raise AvrecError("gap_m adds a car, actor names a recorded one. Give one of the two.")
-        if in_range("gap_m", gap_m, 1.0, 100.0, "m") >= near_m:
+        if in_range(hard_brake, "gap_m", gap_m) >= near_m:
             raise AvrecError(
                 f"A car {gap_m:g} m ahead is never nearer than near_m={near_m:g}. Choose near_m above gap_m."
             )

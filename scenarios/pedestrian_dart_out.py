@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,17 @@ from avrec.scenario import (
     with_person,
 )
 from avrec.scene import Scene
-from scenarios.checks import box_at, ego_box, ego_path, in_range, one_of, times_of, track_of_kind
+from scenarios.checks import box_at, ego_box, ego_path, one_of, times_of, track_of_kind
+from scenarios.parameters import Within, in_range
 
 __all__ = ["pedestrian_dart_out"]
 
 Float64 = NDArray[np.float64]
 
 ACCEL_MPS2 = 5.0
+LEAST_FROM_M, USUAL_FROM_M = 1.5, 3.5
+BESIDE_LANES_M = 0.4
+"""Who stands at the roadside is so far from the lanes that are driven on."""
 EARLY_S = 0.3
 """Between the start of the scenario and the person's, so that they are seen to stand."""
 MOST_PLACES = 80
@@ -46,11 +50,11 @@ def pedestrian_dart_out(
     scene: Scene | Scenario,
     *,
     side: Literal["left", "right"] = "right",
-    speed_mps: float = 2.5,
-    from_m: float = 3.5,
-    place_m: float | None = None,
-    late_s: float = 0.0,
-    beyond_m: float = 3.0,
+    speed_mps: Annotated[float, Within(0.5, 8.0, "m/s")] = 2.5,
+    from_m: Annotated[float | None, Within(1.5, 15.0, "m")] = None,
+    place_m: Annotated[float | None, Within(1.0, 1000.0, "m")] = None,
+    late_s: Annotated[float, Within(-3.0, 3.0, "s")] = 0.0,
+    beyond_m: Annotated[float, Within(0.0, 30.0, "m")] = 3.0,
     actor: str | None = None,
 ) -> Scenario:
     """A person at the roadside runs across when the ego has just the time to hit them.
@@ -62,7 +66,8 @@ def pedestrian_dart_out(
         scene: to happen in; a scenario is forked.
         side: of the ego's way on which they stand.
         speed_mps: how fast they run; they reach it at 5 m/s².
-        from_m: distance of the place where they stand from the middle of the ego's way.
+        from_m: distance of the place where they stand from the middle of the ego's way; None takes the roadside, where
+            no lane is driven on (3.5 m where the map does not tell).
         place_m: how far along the recorded way they stand, from the ego's front at the start; None takes the first
             place that works.
         late_s: how much later they begin; negative earlier.
@@ -77,11 +82,11 @@ def pedestrian_dart_out(
         tags=("pedestrian", "crossing"),
         kpis=("collision", "minimum distance", "TTC", "BTN"),
         side=side,
-        speed_mps=in_range("speed_mps", speed_mps, 0.5, 8.0, "m/s"),
-        from_m=in_range("from_m", from_m, 1.5, 15.0, "m"),
+        speed_mps=in_range(pedestrian_dart_out, "speed_mps", speed_mps),
+        from_m=None if from_m is None else in_range(pedestrian_dart_out, "from_m", from_m),
         place_m=place_m,
-        late_s=in_range("late_s", late_s, -3.0, 3.0, "s"),
-        beyond_m=in_range("beyond_m", beyond_m, 0.0, 30.0, "m"),
+        late_s=in_range(pedestrian_dart_out, "late_s", late_s),
+        beyond_m=in_range(pedestrian_dart_out, "beyond_m", beyond_m),
         actor=actor,
     )
     one_of("side", side, "left", "right")
@@ -90,15 +95,13 @@ def pedestrian_dart_out(
         if place_m is not None:
             raise AvrecError("place_m is of an added person, actor names a recorded one. Give one of the two.")
         return _recorded(case, path, track_of_kind(case, actor, person=True))
-    crossing = _crossing_s(from_m, speed_mps) - late_s
     if place_m is not None:
-        return _at_place(case, path, in_range("place_m", place_m, 1.0, 1000.0, "m"), crossing)
+        return _at_place(case, path, in_range(pedestrian_dart_out, "place_m", place_m))
     blocked = "There is not enough time: choose a higher speed_mps, a smaller from_m or a longer part of the recording."
     for place in np.arange(4.0, path.length_m, max(1.0, path.length_m / MOST_PLACES)).tolist():
-        if _too_early_or_late(case, path, place, crossing):
-            continue
         try:
-            return _at_place(case, path, place, crossing)
+            if not _too_early_or_late(case, path, place, _crossing_s(from_m or LEAST_FROM_M, speed_mps) - late_s):
+                return _at_place(case, path, place)
         except AvrecError as error:
             blocked = f"At the last place that is in time: {error}"
     raise AvrecError(
@@ -142,19 +145,38 @@ def _too_early_or_late(case: Scenario, path: Guide, place_m: float, crossing_s: 
     return ""
 
 
-def _at_place(case: Scenario, path: Guide, place_m: float, crossing_s: float) -> Scenario:
+def _roadside_m(case: Scenario, point: Float64, aside: Float64) -> float:
+    """How far from the middle of the ego's way no lane is driven on any more.
+
+    Raises:
+        AvrecError: that is too far.
+    """
+    if case.scene.map_xodr is None or not case.road.driven(point[None])[0]:
+        return USUAL_FROM_M
+    away = np.arange(LEAST_FROM_M, 15.0, 0.1)
+    driven = case.road.driven(point + away[:, None] * aside, BESIDE_LANES_M)
+    free = np.flatnonzero(~driven)
+    if not len(free):
+        raise AvrecError("Lanes are driven on for 15 m beside the ego's way, too far to run. Choose from_m.")
+    return float(round(away[free[0]], 1))
+
+
+def _at_place(case: Scenario, path: Guide, place_m: float) -> Scenario:
     """The case with a person at a place.
 
     Raises:
         AvrecError: it does not work there.
     """
-    why = _too_early_or_late(case, path, place_m, crossing_s)
-    if why:
-        raise AvrecError(why)
     along = _front_m(case) + place_m
     sign = 1.0 if case.parameters["side"] == "left" else -1.0
     point, heading = path.at(along)
     aside = np.array([-np.sin(heading), np.cos(heading)]) * sign
+    if case.parameters["from_m"] is None:
+        case = case.fork(case.name, from_m=_roadside_m(case, point, aside))
+    crossing_s = _crossing_s(case.parameters["from_m"], case.parameters["speed_mps"]) - case.parameters["late_s"]
+    why = _too_early_or_late(case, path, place_m, crossing_s)
+    if why:
+        raise AvrecError(why)
     here = point + aside * case.parameters["from_m"]
     case, actor = with_person(case, here, float(np.arctan2(-aside[1], -aside[0])))
     begins_us = case.start_us + round((_arrival_s(case, path, along) - crossing_s) * 1e6)

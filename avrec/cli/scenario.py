@@ -15,6 +15,7 @@ from avrec.errors import AvrecError
 if TYPE_CHECKING:
     from avrec.scenario import Measures, Scenario
     from avrec.scene import Scene
+    from scenarios.parameters import Parameter
 
 __all__ = ["check", "list_", "measures_of", "recorded_from", "say_measures"]
 
@@ -31,14 +32,16 @@ def list_(*, json: Flag = False) -> None:
         json: print the catalogue as JSON.
     """
     from scenarios import CATALOGUE
-    from scenarios.by_name import parameters_of, summary_of
+    from scenarios.parameters import parameters_of, summary_of
 
     if json:
-        print_json({name: _defaults(parameters_of(make)) for name, make in CATALOGUE.items()})
+        catalogue = {name: parameters_of(make) for name, make in CATALOGUE.items()}
+        print_json({name: {key: _facts(each) for key, each in found.items()} for name, found in catalogue.items()})
         return
     for name, make in CATALOGUE.items():
         say(f"{name}: {summary_of(make)}")
-        say("    " + ", ".join(f"{key}={_typed(value)}" for key, value in _defaults(parameters_of(make)).items()))
+        for each in parameters_of(make).values():
+            say(f"    {f'{each.name}={_typed(each.default)}':<22} {_bounds(each):<22} {each.about}")
     say("\nTry one:  avrec scenario check SCENE cut_in,gap_m=8")
     say("Play it:  avrec carla replay SCENE --case cut_in,gap_m=8 --take-over path --camera front --save out/")
 
@@ -140,10 +143,22 @@ def _refuse_without_map(scene: Scene) -> None:
         )
 
 
-def _defaults(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {name: None if value.default is value.empty else value.default for name, value in parameters.items()}
+def _facts(each: Parameter) -> dict[str, Any]:
+    bounds = {} if each.bounds is None else {"low": each.bounds.low, "high": each.bounds.high, "unit": each.bounds.unit}
+    choices = {"choices": each.choices} if each.choices else {}
+    return {"default": each.default, **bounds, **choices, "about": each.about}
+
+
+def _bounds(each: Parameter) -> str:
+    if each.bounds is not None:
+        return f"{each.bounds.low:g} to {each.bounds.high:g} {each.bounds.unit}"
+    if isinstance(each.default, bool):
+        return "true or false"
+    return " or ".join(map(str, each.choices)) or "id of an actor" * (each.name == "actor")
 
 
 def _typed(value: Any) -> str:
     """As one types it after ``--case``."""
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -69,9 +69,27 @@ class Road:
                 found.append((round(outside, 2), turn, Place(lane, along, left, reverse)))
         return min(found, key=lambda entry: entry[:2])[2] if found else None
 
+    def driven(self, xy: Float64, margin_m: float = 0.0) -> NDArray[np.bool_]:
+        """Which of some points [N, 2] lie on lanes that are driven on, or so near to them."""
+        found = np.zeros(len(xy), bool)
+        for name, lane in self.graph.lanes.items():
+            line = self._lines[name]
+            low, high = line.points.min(0) - REACH_M, line.points.max(0) + REACH_M
+            if not lane.drivable or not ((xy >= low) & (xy <= high)).all(1).any():
+                continue
+            along, left = line.nearest(xy)
+            wide = np.interp(along, self._since[name], lane.widths_m) / 2
+            inside = (along >= -margin_m) & (along <= line.length_m + margin_m)
+            found |= inside & (np.abs(left) <= wide + margin_m)
+        return found
+
+    @cached_property
+    def _since(self) -> dict[str, Float64]:
+        """Way from the start of each lane to its cross sections."""
+        return {name: _ways(lane.center) for name, lane in self.graph.lanes.items()}
+
     def _width(self, lane: Lane, along_m: float) -> float:
-        since = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(lane.center, axis=0), axis=1))])
-        return float(np.interp(along_m, since, lane.widths_m))
+        return float(np.interp(along_m, self._since[lane.id], lane.widths_m))
 
     def beside(self, place: Place, side: Side) -> tuple[Lane, bool] | None:
         """The lane beside, and whether it runs in the same direction; None where there is none."""
@@ -164,6 +182,11 @@ def road_of(scene: Scene) -> Road:
 @lru_cache(maxsize=4)
 def _read(text: bytes) -> Road:
     return Road(read_opendrive(text))
+
+
+def _ways(points: Float64) -> Float64:
+    """Way from the first of some points [N, D] to each, [N]."""
+    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
 
 
 def _turn(before: Lane, after: Lane) -> float:

@@ -130,7 +130,7 @@ def test_hard_brake(street: Scene, empty: Scene) -> None:
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_pedestrian_dart_out(empty: Scene, side: Any) -> None:
-    case = scenarios.pedestrian_dart_out(empty, side=side)
+    case = scenarios.pedestrian_dart_out(empty, side=side, from_m=3.5)
     found = rehearse(case)
     assert found.ego_hit is not None
     assert found.ego_hit.actor == "added_person_1"
@@ -141,6 +141,18 @@ def test_pedestrian_dart_out(empty: Scene, side: Any) -> None:
     here = case.scene.track("added_person_1").world_from_box.poses[0, :3, 3]
     left = float((np.linalg.inv(ego) @ [*here, 1.0])[1])
     assert (left > 0) == (side == "left")
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_people_wait_at_the_roadside(empty: Scene, side: Any) -> None:
+    """Lanes are 3.4 m wide, the ego keeps near the middle of its own: 1.7 m to its right, 5.1 m to its left, and 0.4."""
+    case = scenarios.pedestrian_dart_out(empty, side=side)
+    here = case.scene.track("added_person_1").world_from_box.poses[0, :2, 3]
+    assert not case.road.driven(here[None], 0.3)[0]
+    assert case.road.driven(here[None], 0.6)[0]
+    assert case.parameters["from_m"] == pytest.approx(2.1 if side == "right" else 5.5, abs=0.4)
+    bare = scenarios.pedestrian_dart_out(replace(empty, map_xodr=None), side=side)
+    assert bare.parameters["from_m"] == 3.5
 
 
 def test_pedestrians_of_the_recording(street: Scene, empty: Scene) -> None:
@@ -176,11 +188,11 @@ def test_what_stands_there_without_a_track_is_seen(empty: Scene) -> None:
         points = (street_scene(SECONDS).ego.at(START_US) @ corners.T).T[:, :3]
         return replace(empty, mesh=Mesh(points, np.array([[0, 2, 1]], np.int32)))
 
-    scenarios.pedestrian_dart_out(walled(24.0, 3.4), place_m=20.2)
+    scenarios.pedestrian_dart_out(walled(24.0, 3.4), place_m=20.2, from_m=3.5)
     with pytest.raises(AvrecError, match="does not move stands there"):
-        scenarios.pedestrian_dart_out(walled(24.0, -3.4), place_m=20.2)
+        scenarios.pedestrian_dart_out(walled(24.0, -3.4), place_m=20.2, from_m=3.5)
     with pytest.raises(AvrecError, match="into something that does not move"):
-        scenarios.pedestrian_dart_out(walled(24.0, -2.0), place_m=20.2)
+        scenarios.pedestrian_dart_out(walled(24.0, -2.0), place_m=20.2, from_m=3.5)
     with pytest.raises(AvrecError, match="into something that does not move"):
         scenarios.cut_in(walled(20.0, 3.4), overtaking=True)
 
