@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from avrec.drive.lane_graph import Lane, LaneGraph
 from avrec.errors import DataError
@@ -36,6 +37,10 @@ SPAWN_MARGIN_M = 4.0
 SPAWN_HEIGHT_M = 0.3
 """Above the road, so that a vehicle of any size settles on it instead of starting inside."""
 MAX_SPAWN_POINTS = 2000
+CAR_ROOM_M = (5.5, 2.2)
+"""Length and width that a place to spawn at keeps from the others."""
+STOREY_M = 3.0
+ON_THE_WAY_M = 2.0
 SCENE_SUFFIX = ".usdz"
 
 
@@ -50,7 +55,7 @@ class RoadMap:
         ground: the lanes' surface.
         lanes: in the order of the ground's lane indices.
         limits_kmh: float64 [lanes + 1] speed limits; the last one holds off the lanes.
-        spawn_points: where vehicles can be put, heading along their lane.
+        spawn_points: where vehicles can be put, heading along their lane; in a scene those with the best view first.
         walls: what stands beside the road and stops things, of a scene with a surface.
         scene: what the cameras see, of a map that came with one.
     """
@@ -106,7 +111,6 @@ def read_road_map(source: str | Path | bytes, name: str | None = None) -> RoadMa
             raise DataError(f"The map {path} could not be read ({error.strerror}). Check the path.") from error
     graph = read_opendrive(source)
     lanes = tuple(graph.lanes.values())
-    limits = [DEFAULT_LIMIT_KMH if lane.speed_limit_mps is None else lane.speed_limit_mps * 3.6 for lane in lanes]
     ground = ground_of_lanes(lanes) if mesh is None else ground_of_mesh(mesh, lanes)
     if scene is not None and scene.mesh is not None:
         walls = walls_of_mesh(scene.mesh, ground, scene.ego, scene.tracks)
@@ -116,8 +120,8 @@ def read_road_map(source: str | Path | bytes, name: str | None = None) -> RoadMa
         graph=graph,
         ground=ground,
         lanes=lanes,
-        limits_kmh=np.array([*limits, DEFAULT_LIMIT_KMH]),
-        spawn_points=_spawn_points(lanes),
+        limits_kmh=_limits_kmh(lanes),
+        spawn_points=_spawn_points(lanes) if scene is None else _seen_first(_spawn_points(lanes), scene),
         walls=walls,
         scene=scene,
     )
@@ -136,6 +140,37 @@ def _map_of_scene(path: Path) -> tuple[Scene, bytes]:
     return scene, scene.map_xodr
 
 
+def _limits_kmh(lanes: tuple[Lane, ...]) -> Float64:
+    """Speed limits by lane, km/h; where a map says none, as in junctions, the one of the lanes before still holds."""
+    known = {lane.id: lane.speed_limit_mps * 3.6 for lane in lanes if lane.speed_limit_mps is not None}
+    waiting = [lane for lane in lanes if lane.id not in known]
+    while waiting:
+        told = {}
+        for lane in waiting:
+            before = [known[name] for name in lane.predecessors if name in known]
+            if before:
+                told[lane.id] = min(before)
+        if not told:
+            break
+        known.update(told)
+        waiting = [lane for lane in waiting if lane.id not in told]
+    return np.array([*(known.get(lane.id, DEFAULT_LIMIT_KMH) for lane in lanes), DEFAULT_LIMIT_KMH])
+
+
+def _seen_first(spots: tuple[Pose, ...], scene: Scene) -> tuple[Pose, ...]:
+    """Places with the best view first: on the recorded way and along it, then by distance from that way."""
+    way = scene.ego.poses[:, :2, 3]
+    tree = cKDTree(way)
+
+    def rank(spot: Pose) -> tuple[float, float]:
+        away, near = tree.query([spot.x, spot.y])
+        back, ahead = way[max(near - 1, 0)], way[min(near + 1, len(way) - 1)]
+        along = (ahead[0] - back[0]) * np.cos(spot.yaw) + (ahead[1] - back[1]) * np.sin(spot.yaw) >= 0.0
+        return (0.0, float(near)) if along and away < ON_THE_WAY_M else (1.0, float(away))
+
+    return tuple(sorted(spots, key=rank))
+
+
 def _spawn_points(lanes: tuple[Lane, ...]) -> tuple[Pose, ...]:
     """Places along driving lanes outside junctions, at equal distances."""
     found: list[Pose] = []
@@ -146,10 +181,26 @@ def _spawn_points(lanes: tuple[Lane, ...]) -> tuple[Pose, ...]:
         count = int(room // SPAWN_EVERY_M) + 1
         stations = SPAWN_MARGIN_M + (np.arange(count) + 0.5) * (room / count)
         found += [_pose_on(lane, station) for station in stations]
+    found = _apart(found)
     if len(found) > MAX_SPAWN_POINTS:
         kept = np.linspace(0, len(found) - 1, MAX_SPAWN_POINTS).astype(int)
         found = [found[index] for index in kept]
     return tuple(found)
+
+
+def _apart(spots: list[Pose]) -> list[Pose]:
+    """Those where a car fits even if others stand on all before; lanes may lie on one another."""
+    if len(spots) < 2:
+        return spots
+    gone: set[int] = set()
+    for one, other in sorted(cKDTree([(each.x, each.y) for each in spots]).query_pairs(float(np.hypot(*CAR_ROOM_M)))):
+        a, b = spots[one], spots[other]
+        dx, dy = b.x - a.x, b.y - a.y
+        along, across = dx * np.cos(a.yaw) + dy * np.sin(a.yaw), dy * np.cos(a.yaw) - dx * np.sin(a.yaw)
+        near = abs(along) < CAR_ROOM_M[0] and abs(across) < CAR_ROOM_M[1] and abs(b.z - a.z) < STOREY_M
+        if near and one not in gone:
+            gone.add(other)
+    return [each for index, each in enumerate(spots) if index not in gone]
 
 
 def _pose_on(lane: Lane, station_m: float) -> Pose:

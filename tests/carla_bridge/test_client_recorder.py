@@ -29,7 +29,7 @@ def test_a_drive_is_recorded_and_played_again(client: Any, world: Any, recording
     other = world.spawn_actor(library.find("vehicle.audi.a2"), spots[4])
     car.apply_control(carla.VehicleControl(throttle=0.6, steer=-0.1))
     world.tick()
-    path = client.start_recorder("drive.log", True)
+    path, begun = client.start_recorder("drive.log", True), car.get_location()
     assert Path(path).parent == recordings
     driven = []
     for step in range(60):
@@ -44,8 +44,9 @@ def test_a_drive_is_recorded_and_played_again(client: Any, world: Any, recording
     world.tick()
 
     told = client.show_recorder_file_info("drive.log", False)
-    assert "Create" in told
-    assert "vehicle.tesla.model3" in told
+    assert told.startswith("Version: 1\nMap: OpenDriveMap\nDate: ")
+    assert f"Create {car.id}: vehicle.tesla.model3 (1) at ({begun.x * 100:.6g}, {begun.y * 100:.6g}, " in told
+    assert "traffic.traffic_light (3) at" in told
     assert "Frames: 61" in told
     assert "Duration: 3 seconds" in told
     assert f"Destroy {other.id}" in told
@@ -110,8 +111,8 @@ def test_reports_of_collisions_and_blocked_actors(client: Any, world: Any) -> No
         world.tick()
     client.stop_recorder()
     told = client.show_recorder_collisions("crash.log", "h", "v")
-    assert "vehicle.audi.a2" in told
-    assert "vehicle.audi.tt" in told
+    row = next(line.split() for line in told.splitlines() if "audi" in line)
+    assert row[1:] == ["h", "v", str(first.id), "vehicle.audi.a2", str(second.id), "vehicle.audi.tt"]
     assert "vehicle.audi.tt" not in client.show_recorder_collisions("crash.log", "w", "v")
     assert str(second.id) in client.show_recorder_actors_blocked("crash.log", 1.0, 100.0)
     client.start_recorder("gone.log")

@@ -89,6 +89,10 @@ def test_maps_can_be_loaded_by_name_and_sent(client: Any, world: Any) -> None:
     assert any(name.endswith("OpenDriveMap") for name in client.get_available_maps())
     synchronous(world)
     assert client.load_world("OpenDriveMap").id > before
+    here = client.get_world().id
+    assert client.get_world().get_map().name == "Carla/Maps/OpenDriveMap"
+    client.load_world_if_different("OpenDriveMap")
+    assert client.get_world().id == here
     other = loop_map().replace(b'name="loop"', b'name="other"')
     sent = client.generate_opendrive_world(other.decode(), carla.OpendriveGenerationParameters(wall_height=0.0))
     assert sent.get_map().to_opendrive().encode() == other

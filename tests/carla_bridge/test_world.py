@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from math import hypot, pi, radians, tan
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from avrec.drive.lane_graph import Lane
 from avrec.errors import DataError
+from avrec.geometry import transform_from
 from avrec.mesh import Mesh
 from avrec.scene import Scene
 from carla_bridge.server.host import Host
@@ -24,6 +26,7 @@ from carla_bridge.world.pose import Pose
 from carla_bridge.world.traffic_lights import LightState
 from carla_bridge.world.walking import Gait
 from tests.carla_bridge.support import LANE_M, LIMIT_KMH, loop_map
+from tests.rendering.scenes import straight_path, tiny_scene
 from tests.scene.complete import complete_scene
 
 HALF = (2.4, 1.0, 0.75)
@@ -254,6 +257,51 @@ def test_the_map_gives_the_speed_limit(loop: RoadMap) -> None:
     car = world.spawn(CAR, Pose(20.0, LANE_Y, 0.0))
     world.step(STEP_S)
     assert loop.limits_kmh[world.fleet.lane[car.slot]] == pytest.approx(LIMIT_KMH)
+
+
+def test_a_speed_limit_holds_until_the_next_one() -> None:
+    """Without limits of their own the two bends have those of the straights that lead into them: 40 and 70 km/h."""
+    bare, said = re.compile(rb'<type s="0" type="town">.*?</type>'), loop_map().split(b"<road ")
+    said[2], said[4] = bare.sub(b"", said[2]), bare.sub(b"", said[4])
+    said[3] = said[3].replace(b'max="40"', b'max="70"')
+    road_map = read_road_map(b"<road ".join(said))
+    limits = {(lane.road, lane.slot): kmh for lane, kmh in zip(road_map.lanes, road_map.limits_kmh[:-1], strict=True)}
+    driven = {key: kmh for key, kmh in limits.items() if abs(key[1]) == 1}
+    assert {road: driven[road, -1] for road in "0123"} == pytest.approx({"0": 40, "1": 40, "2": 70, "3": 70})
+    assert {road: driven[road, 1] for road in "0123"} == pytest.approx({"0": 40, "1": 70, "2": 70, "3": 40})
+    unsaid = read_road_map(bare.sub(b"", loop_map()))
+    assert set(unsaid.limits_kmh) == {30.0}
+
+
+def test_spawn_points_of_a_scene_begin_where_it_was_recorded(tmp_path: Path) -> None:
+    """The recorded car drove east from (60, 0) to (100, 0), so in lane -1, at y = -1.75."""
+    way = straight_path(40.0, 0.0).transformed(transform_from(np.eye(3), [60.0, LANE_Y, 0.0]))
+    tiny_scene(map_xodr=loop_map(), ego=way).save(tmp_path / "part.usdz")
+    spots = read_road_map(tmp_path / "part.usdz").spawn_points
+    assert {(round(each.x, 6), round(each.y, 6)) for each in spots} == {
+        (round(each.x, 6), round(each.y, 6)) for each in read_road_map(loop_map()).spawn_points
+    }
+    first, second = spots[:2]
+    assert first.y == second.y == pytest.approx(LANE_Y)
+    assert 58.0 < first.x < second.x < 102.0
+    assert first.yaw == pytest.approx(0.0)
+    away = [hypot(max(60.0 - each.x, 0.0, each.x - 100.0), each.y - LANE_Y) for each in spots[4:]]
+    assert away == pytest.approx(sorted(away), abs=2.0)  # knots of the way lie 4 m apart
+
+
+def test_cars_fit_on_all_spawn_points_at_once() -> None:
+    """A second road on the same ground, as careless maps have it, adds no places."""
+    single, double = loop_map(), loop_map().replace(b"<road ", b"<road  ", 1)
+    again = re.search(rb"<road  .*?</road>", double, re.DOTALL)
+    assert again is not None
+    copy = again.group().replace(b'id="0"', b'id="9"', 1).replace(b'id="5', b'id="6')
+    copy = re.sub(rb"<link><predecessor element.*?</link>|<signals>.*?</signals>|<objects>.*?</objects>", b"", copy)
+    road_map = read_road_map(single.replace(b"</OpenDRIVE>", copy + b"</OpenDRIVE>"))
+    assert len(road_map.graph.lanes) > len(read_road_map(single).graph.lanes)
+    assert len(road_map.spawn_points) == len(read_road_map(single).spawn_points)
+    world = World(road_map)
+    for pose in road_map.spawn_points:
+        world.spawn(CAR, pose)
 
 
 @pytest.mark.parametrize("degrees", [0.0, 4.0, -7.0])

@@ -12,6 +12,8 @@ __all__ = ["blocked_actors", "collisions", "file_info"]
 
 KINDS = {"h": "hero", "v": "vehicle.", "w": "walker.", "t": "traffic.", "o": "", "a": ""}
 """Letters by which clients choose actors: hero, vehicle, walker, traffic, other, any."""
+NUMBERS = {"vehicle.": 1, "walker.": 2, "traffic.traffic_light": 3}
+"""Of the kinds of actors in CARLA's own reports; 0 for others."""
 
 
 def _births(recording: Recording) -> dict[int, Birth]:
@@ -19,19 +21,39 @@ def _births(recording: Recording) -> dict[int, Birth]:
 
 
 def _location(place: Sequence[float]) -> str:
-    x, y, z = plain_point(place)
+    """In centimetres, as CARLA's own reports are."""
+    x, y, z = (100.0 * value for value in plain_point(place))
     return f"({x:.6g}, {y:.6g}, {z:.6g})"
+
+
+def _head(recording: Recording) -> list[str]:
+    return ["Version: 1", f"Map: {recording.map_name}", f"Date: {recording.date}", ""]
+
+
+def _tail(recording: Recording) -> list[str]:
+    return ["", f"Frames: {len(recording.frames)}", f"Duration: {recording.duration_s:.6g} seconds", ""]
+
+
+def _number(birth: Birth) -> int:
+    return next((number for start, number in NUMBERS.items() if birth.type_id.startswith(start)), 0)
+
+
+def _letter(birth: Birth) -> str:
+    return next(letter for letter in "hvwto" if _is(birth, letter))
 
 
 def file_info(recording: Recording, *, everything: bool) -> str:
     """Who came and went when; with ``everything`` also where everybody was in each frame."""
-    lines = ["Version: 1", f"Map: {recording.map_name}", f"Date: {recording.date}", ""]
+    lines = _head(recording)
     for number, frame in enumerate(recording.frames, start=1):
         details = [
-            f" Create {each.id}: {each.type_id} ({each.parent}) at {_location(each.pose)}" for each in frame.births
+            line
+            for each in frame.births
+            for line in (
+                f" Create {each.id}: {each.type_id} ({_number(each)}) at {_location(each.pose)}",
+                *(f"  {name} = {value}" for name, value in each.attributes.items()),
+            )
         ]
-        for each in frame.births:
-            details += [f"  {name} = {value}" for name, value in each.attributes.items()]
         details += [f" Destroy {each}" for each in frame.deaths]
         details += [f" Collision {a} with {b}" for a, b in frame.collisions]
         if everything:
@@ -40,14 +62,14 @@ def file_info(recording: Recording, *, everything: bool) -> str:
                 details.append(f"  Id: {one} Location: {_location(row)}")
         if details:
             lines += [f"Frame {number} at {frame.time_s:.6g} seconds", *details]
-    lines += ["", f"Frames: {len(recording.frames)}", f"Duration: {recording.duration_s:.6g} seconds", ""]
+    lines += _tail(recording)
     return "\n".join(lines)
 
 
 def collisions(recording: Recording, first: str, second: str) -> str:
     """When actors of two kinds touched; once for each time they came together."""
     births = _births(recording)
-    lines = [f"{'Time':>8} {'Id':>6} {'Actor 1':<32} {'Id':>6} {'Actor 2':<32}"]
+    lines = [*_head(recording), f"{'Time':>8} {'Types':>8} {'Id':>6} {'Actor 1':<35} {'Id':>6} {'Actor 2':<35}"]
     before: set[tuple[int, int]] = set()
     for frame in recording.frames:
         for pair in sorted(set(frame.collisions) - before):
@@ -57,9 +79,10 @@ def collisions(recording: Recording, first: str, second: str) -> str:
             if _is(b, first) and _is(a, second) and not (_is(a, first) and _is(b, second)):
                 a, b = b, a
             if _is(a, first) and _is(b, second):
-                lines.append(f"{frame.time_s:8.2f} {a.id:6d} {a.type_id:<32} {b.id:6d} {b.type_id:<32}")
+                kinds = f"{_letter(a)} {_letter(b)}"
+                lines.append(f"{frame.time_s:8.2f} {kinds:>8} {a.id:6d} {a.type_id:<35} {b.id:6d} {b.type_id:<35}")
         before = set(frame.collisions)
-    lines += ["", f"Frames: {len(recording.frames)}", f"Duration: {recording.duration_s:.6g} seconds", ""]
+    lines += _tail(recording)
     return "\n".join(lines)
 
 
@@ -83,10 +106,10 @@ def blocked_actors(recording: Recording, least_s: float, least_m: float) -> str:
                 since[one] = (frame.time_s, row[0], row[1])
     end = recording.duration_s
     found += [(start[0], end - start[0], one) for one, start in since.items() if end - start[0] >= least_s]
-    lines = [f"{'Time':>8} {'Id':>6} {'Actor':<32} {'Duration':>10}"]
+    lines = [*_head(recording), f"{'Time':>8} {'Id':>6} {'Actor':<35} {'Duration':>10}"]
     for start_s, lasted_s, one in sorted(found, key=lambda item: -item[1]):
-        lines.append(f"{start_s:8.2f} {one:6d} {births[one].type_id:<32} {lasted_s:10.2f}")
-    lines += ["", f"Frames: {len(recording.frames)}", f"Duration: {end:.6g} seconds", ""]
+        lines.append(f"{start_s:8.2f} {one:6d} {births[one].type_id:<35} {lasted_s:10.2f}")
+    lines += _tail(recording)
     return "\n".join(lines)
 
 

@@ -28,7 +28,7 @@ def start_recorder(host: Host, name: str, additional_data: bool = False) -> str:
         host.recorder = Recorder(path_in(host.recordings, name), host.world)
     except AvrecError as error:
         return str(error)
-    return str(host.recorder.path)
+    return str(host.recorder.path.resolve())
 
 
 @rpc.nothing("stop_recorder")
