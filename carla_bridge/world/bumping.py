@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from math import cos, hypot, sin
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,7 @@ ROUNDS = 3
 """Passes over the contacts of one step, so that a push goes on through a row of bodies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Collision:
+class Collision(NamedTuple):
     """One contact in one step; ``impulse`` N s on ``actor``, in the world."""
 
     actor: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, hypot, sin
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +44,7 @@ class Box:
     inverse_inertia: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """Two boxes overlap: unit normal from the first to the second, depth in metres, and the point of contact."""
 
     nx: float
@@ -75,18 +75,21 @@ class Pairs:
 
     def near(self, motion: Float64) -> list[tuple[int, int]]:
         """Pairs of places in ``rows`` whose circles overlap; ``motion`` float64 [N, 15] of the world."""
-        xyz = motion[:, :3]
         if self._many:
-            tree = cKDTree(xyz[self.rows, :2])
+            tree = cKDTree(motion[self.rows, :2])
             pairs = tree.query_pairs(2 * float(self._radius.max()), output_type="ndarray").astype(np.int64)
             pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
             self._choose(pairs[:, 0], pairs[:, 1])
         if not len(self._row_a):
             return []
-        gap = xyz[self._row_a] - xyz[self._row_b]
-        flat = gap[:, 0] ** 2 + gap[:, 1] ** 2
-        close = np.flatnonzero((flat < self._reach2) & (np.abs(gap[:, 2]) < self._tall))
-        return [(int(self.first[index]), int(self.second[index])) for index in close]
+        x, y, z = np.ascontiguousarray(motion[:, :3].T)
+        dx, dy = x.take(self._row_a) - x.take(self._row_b), y.take(self._row_a) - y.take(self._row_b)
+        close = np.flatnonzero(dx * dx + dy * dy < self._reach2)
+        if not len(close):
+            return []
+        level = np.abs(z[self._row_a[close]] - z[self._row_b[close]]) < self._tall[close]
+        found = close[level]
+        return list(zip(self.first[found].tolist(), self.second[found].tolist(), strict=True))
 
 
 def contact_between(a: Box, b: Box) -> Contact | None:
@@ -117,26 +120,29 @@ def contact_between(a: Box, b: Box) -> Contact | None:
 
 def _touching_point(a: Box, dir_a: tuple[float, float], b: Box, dir_b: tuple[float, float]) -> tuple[float, float]:
     """Mean of the corners of each box that lie in the other; halfway between the centres where there are none."""
-    found = [point for point in _corners(a, dir_a) if _inside(b, dir_b, point)]
-    found += [point for point in _corners(b, dir_b) if _inside(a, dir_a, point)]
-    if not found:
+    sum_x = sum_y = 0.0
+    count = 0
+    for box, direction, other, (c, s) in ((a, dir_a, b, dir_b), (b, dir_b, a, dir_a)):
+        x, y, reach_x, reach_y = other.x, other.y, other.half_x + 1e-9, other.half_y + 1e-9
+        for corner_x, corner_y in _corners(box, direction):
+            dx, dy = corner_x - x, corner_y - y
+            if -reach_x <= dx * c + dy * s <= reach_x and -reach_y <= dy * c - dx * s <= reach_y:
+                sum_x, sum_y, count = sum_x + corner_x, sum_y + corner_y, count + 1
+    if not count:
         return (a.x + b.x) / 2, (a.y + b.y) / 2
-    return sum(x for x, _ in found) / len(found), sum(y for _, y in found) / len(found)
+    return sum_x / count, sum_y / count
 
 
-def _corners(box: Box, direction: tuple[float, float]) -> list[tuple[float, float]]:
+def _corners(box: Box, direction: tuple[float, float]) -> tuple[tuple[float, float], ...]:
     c, s = direction
-    return [
-        (box.x + c * u - s * v, box.y + s * u + c * v)
-        for u in (-box.half_x, box.half_x)
-        for v in (-box.half_y, box.half_y)
-    ]
-
-
-def _inside(box: Box, direction: tuple[float, float], point: tuple[float, float]) -> bool:
-    c, s = direction
-    dx, dy = point[0] - box.x, point[1] - box.y
-    return abs(dx * c + dy * s) <= box.half_x + 1e-9 and abs(dy * c - dx * s) <= box.half_y + 1e-9
+    ahead_x, ahead_y, aside_x, aside_y = c * box.half_x, s * box.half_x, s * box.half_y, c * box.half_y
+    back_x, back_y, front_x, front_y = box.x - ahead_x, box.y - ahead_y, box.x + ahead_x, box.y + ahead_y
+    return (
+        (back_x + aside_x, back_y - aside_y),
+        (back_x - aside_x, back_y + aside_y),
+        (front_x + aside_x, front_y - aside_y),
+        (front_x - aside_x, front_y + aside_y),
+    )
 
 
 def impulse_between(a: Box, b: Box, contact: Contact) -> tuple[float, float]:
