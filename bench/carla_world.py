@@ -3,13 +3,15 @@
 ``ticks``: ticks per second with an ego and 20 vehicles that all move, without sensors, and round trips of a call.
 ``images``: pictures of 800 x 600 per second through the stream, from a renderer that only copies and from the plain
 one. Without a name all run. The best and the median of several rounds are printed; the best is what an idle machine
-gives.
+gives. Beside them stands the processor time of server and client for each, on Linux: it says more on a busy machine,
+though there it is more than on an idle one, too (shared cores and caches).
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import queue
 import statistics
 import time
@@ -58,27 +60,42 @@ def _connect(server: Any) -> tuple[Any, Any]:
     return client, world
 
 
-def _rate(call: Callable[[], object], calls: int, rounds: int = 12) -> str:
+def _rate(pid: int, call: Callable[[], object], calls: int, rounds: int = 12) -> str:
     rates = []
+    server, client = _cpu_s(pid), time.process_time()
     for _ in range(rounds):
         start = time.perf_counter()
         for _ in range(calls):
             call()
         rates.append(calls / (time.perf_counter() - start))
-    return f"{max(rates):8.0f} /s best {statistics.median(rates):8.0f} /s median"
+    each_ms = 1000 / (calls * rounds)
+    server, client = (_cpu_s(pid) - server) * each_ms, (time.process_time() - client) * each_ms
+    return (
+        f"{max(rates):8.0f} /s best {statistics.median(rates):8.0f} /s median "
+        f"{server:8.3f} ms CPU of the server {client:8.3f} ms of the client"
+    )
+
+
+def _cpu_s(pid: int) -> float:
+    """Seconds that a process has computed, in steps of about 0.01; not a number where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return float("nan")
+    return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
 
 
 def ticks(server: carla_bridge.Server, options: argparse.Namespace) -> None:
     """Ticks and round trips per second."""
     carla = require("carla", "carla")
     _, world = _connect(server)
-    print(f"ticks, empty world          {_rate(world.tick, 500)}")
+    print(f"ticks, empty world          {_rate(server.pid, world.tick, 500)}")
     blueprint = world.get_blueprint_library().find("vehicle.tesla.model3")
     for number, spot in enumerate(world.get_map().get_spawn_points()[:VEHICLES]):
         car = world.spawn_actor(blueprint, spot)
         car.apply_control(carla.VehicleControl(throttle=0.3, steer=0.1 + number / 200))
-    print(f"ticks, ego and 20 vehicles  {_rate(world.tick, 200)}")
-    print(f"round trips of a call       {_rate(world.get_settings, 500)}")
+    print(f"ticks, ego and 20 vehicles  {_rate(server.pid, world.tick, 200)}")
+    print(f"round trips of a call       {_rate(server.pid, world.get_settings, 500)}")
 
 
 def images(server: carla_bridge.Server, options: argparse.Namespace) -> None:
@@ -89,7 +106,7 @@ def images(server: carla_bridge.Server, options: argparse.Namespace) -> None:
     process = context.Process(target=_serve_copies, args=(options.map, ports), daemon=True)
     process.start()
     try:
-        _print_pictures("copied", SimpleNamespace(host="127.0.0.1", port=ports.get(timeout=60.0)))
+        _print_pictures("copied", SimpleNamespace(host="127.0.0.1", port=ports.get(timeout=60.0), pid=process.pid))
     finally:
         process.terminate()
         process.join()
@@ -119,7 +136,7 @@ def _print_pictures(name: str, server: Any) -> None:
         world.tick()
         pictures.get(timeout=30.0)
 
-    print(f"pictures 800 x 600, {name:6}  {_rate(one, 5 if name == 'plain' else 50, 6)}")
+    print(f"pictures 800 x 600, {name:6}  {_rate(server.pid, one, 5 if name == 'plain' else 50, 6)}")
     camera.destroy()
 
 
