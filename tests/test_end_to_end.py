@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from avrec.geometry import exp_so3, log_so3, transform_from
 from avrec.reconstruction import ReconstructionConfig, reconstruct
 from avrec.rendering import render
 from avrec.scene import Scene
+from tests.processes import started
 from tests.reconstruction.small import SMALL, bits
 
 ROOT = Path(__file__).parents[1]
@@ -150,24 +153,23 @@ print("done", flush=True)
 """
 
 
-def start(street: Path, target: Path, iterations: int) -> subprocess.Popen[str]:
-    """A run of its own that writes checkpoints all the time; returns once the first is there."""
+@contextmanager
+def run(street: Path, target: Path, iterations: int) -> Iterator[subprocess.Popen[str]]:
+    """A run of its own that writes checkpoints all the time; the first is there."""
     words = [sys.executable, "-c", _RUN, str(street), str(target), str(iterations)]
-    running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    deadline = time.monotonic() + 120
-    while not target.with_name(target.name + ".checkpoint").exists():
-        assert running.poll() is None, running.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    time.sleep(0.3)
-    return running
+    with started(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        while not target.with_name(target.name + ".checkpoint").exists():
+            assert running.poll() is None, running.communicate()[0]
+            time.sleep(0.02)
+        time.sleep(0.3)
+        yield running
 
 
 def test_kill_9_and_resume_give_the_bits_of_one_go(tiny_street: Path, recording: Drive, tmp_path: Path) -> None:
     iterations, target = 300, tmp_path / "scene.usdz"
-    running = start(tiny_street, target, iterations)
-    os.kill(running.pid, signal.SIGKILL)
-    out, _ = running.communicate(timeout=60)
+    with run(tiny_street, target, iterations) as running:
+        os.kill(running.pid, signal.SIGKILL)
+        out, _ = running.communicate()
     assert running.returncode == -signal.SIGKILL, out
     assert not target.exists()
     given = {"iterations": iterations, "holdout": 4, "config": SMALL, "complete": False}
@@ -178,9 +180,9 @@ def test_kill_9_and_resume_give_the_bits_of_one_go(tiny_street: Path, recording:
 
 def test_ctrl_c_from_outside(tiny_street: Path, tmp_path: Path) -> None:
     target = tmp_path / "scene.usdz"
-    running = start(tiny_street, target, 10_000_000)
-    running.send_signal(signal.SIGINT)
-    out, _ = running.communicate(timeout=60)
+    with run(tiny_street, target, 10_000_000) as running:
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate()
     assert running.returncode == 0, out
     assert out.strip().endswith("done")
     assert 0 < Scene.open(target).source["iterations"] < 10_000_000

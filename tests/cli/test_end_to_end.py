@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -15,8 +14,7 @@ import pytest
 
 from avrec.cli import main
 from avrec.scene import Scene
-
-ROOT = Path(__file__).parents[2]
+from tests.processes import LIMIT_S, ROOT, started
 
 
 @pytest.fixture(scope="module")
@@ -82,20 +80,19 @@ def test_the_same_seed_gives_the_same_bits(way: Path, tmp_path: Path) -> None:
 
 def test_ctrl_c_writes_what_there_is_and_resume_goes_on(way: Path, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "avrec.cli", "reconstruct", str(way / "street"), "-o", str(tmp_path / "scene.usdz")]
-    running = subprocess.Popen([*words, "--budget", "600"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    assert running.stderr is not None
-    for line in running.stderr:
-        if line.startswith("Optimising "):
-            break
-    time.sleep(1.0)
-    running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=60)
+    with started([*words, "--budget", "600"], stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        told = (line for line in running.stderr if line.startswith("Optimising "))
+        assert next(told).rstrip().endswith("...")
+        next(told)  # some iterations later
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate()
     assert running.returncode == 0, err
     assert "stopped early" in err
     stopped = Scene.open(tmp_path / "scene.usdz").source["iterations"]
     assert stopped > 0
     done = subprocess.run(
-        [*words, "--resume", "--iterations", str(stopped + 5), "--json"], cwd=ROOT, capture_output=True
+        [*words, "--resume", "--iterations", str(stopped + 5), "--json"], cwd=ROOT, capture_output=True, timeout=LIMIT_S
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["iterations"] == stopped + 5
