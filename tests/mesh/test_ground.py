@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 
 from avrec.drive import Drive
 from avrec.drive.street.build import build_street
@@ -143,6 +144,17 @@ def test_synthetic_street_within_the_promise() -> None:
     assert np.median(error) < 0.03
     assert np.percentile(error, 95) < 0.10
     assert len(ground.mesh.faces) <= 20_000
+
+    # What was seen within 5 m tells what lies up to 12 m off, to a kerb's height.
+    points = np.concatenate(found)
+    near = points[cKDTree(path[:, :2]).query(points[:, :2], distance_upper_bound=5.0)[0] < 5.0]
+    narrow = ground_mesh(near, path).fields[0]
+    station, across = street.road.locate(*narrow.cells.centres.T)
+    beyond = (np.abs(across) < CROSS_SECTION.pavement) & ~narrow.measured
+    truth = np.where(np.abs(across) < CROSS_SECTION.kerb, 0.0, CROSS_SECTION.kerb_height)
+    error = np.abs(narrow.height_m - truth)[beyond]
+    assert beyond.sum() > 2000
+    assert np.percentile(error, 95) < 0.15
 
 
 def test_two_halves_of_a_real_drive_agree() -> None:

@@ -32,7 +32,7 @@ class Actors:
             places: float64 [P, 2] world.
             reach_m: how far off the middle of an actor may be, seen from above.
         """
-        here = self._here(time_us)
+        here = self._here(time_us, places, reach_m)
         if not len(here):
             return
         poses = [self.tracks[index].world_from_box.at(time_us, outside="hold") for index in here]
@@ -42,11 +42,17 @@ class Actors:
             if wanted:
                 yield self.tracks[index], pose
 
-    def _here(self, time_us: float) -> NDArray[np.int64]:
-        first, last = self._spans_us
-        return np.flatnonzero((first - TRACK_SLACK_US <= time_us) & (time_us <= last + TRACK_SLACK_US))
+    def _here(self, time_us: float, places: Float64, reach_m: float) -> NDArray[np.int64]:
+        """Those that may be: at the time, and not far from all places on their whole way."""
+        first, last, low, high = self._extents
+        there = (first - TRACK_SLACK_US <= time_us) & (time_us <= last + TRACK_SLACK_US)
+        close = (low < places.max(axis=0) + reach_m) & (high > places.min(axis=0) - reach_m)
+        return np.flatnonzero(there & close.all(axis=1))
 
     @cached_property
-    def _spans_us(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _extents(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Float64, Float64]:
+        """First and last time of each track, [T], and the corners of what it passes, [T, 2]."""
         spans = np.array([track.world_from_box.span_us for track in self.tracks], np.int64).reshape(-1, 2)
-        return spans[:, 0], spans[:, 1]
+        ways = [track.world_from_box.poses[:, :2, 3] for track in self.tracks]
+        low, high = (np.array([pick(way, axis=0) for way in ways]).reshape(-1, 2) for pick in (np.min, np.max))
+        return spans[:, 0], spans[:, 1], low, high
