@@ -16,17 +16,18 @@ from numpy.typing import ArrayLike, NDArray
 from avrec.drive import CameraSensor
 from avrec.errors import AvrecError, require
 from avrec.geometry import Offset
-from avrec.scenario import Measures, Scenario
+from avrec.scenario import Scenario
 from avrec.scene import Scene
 from carla_bridge.replay.camera_spec import camera_named
-from carla_bridge.replay.case import CaseSource, Collision, scenario_of
+from carla_bridge.replay.case import CaseSource, scenario_of
 from carla_bridge.replay.lidar_models import LidarModel
 from carla_bridge.replay.measurements import Image, LidarMeasurement
 from carla_bridge.replay.path_follower import checked_path
-from carla_bridge.replay.player import Driver, Player
+from carla_bridge.replay.player import Driver
 from carla_bridge.replay.run import Run
 from carla_bridge.replay.sensors import CameraRig, LidarRig, NeuralSensor, camera_rig, lidar_rig
-from carla_bridge.replay.stage import EGO, Cast
+from carla_bridge.replay.stage import EGO
+from carla_bridge.replay.view import View
 
 __all__ = ["ReplaySession"]
 
@@ -35,7 +36,7 @@ Float64 = NDArray[np.float64]
 DriverName = Literal["user", "autopilot", "path"]
 
 
-class ReplaySession:
+class ReplaySession(View):
     """A recorded drive, played in a CARLA world; a context manager.
 
     It uses nothing but CARLA's public client, so a real server and the embedded one are the same to it. Entering loads
@@ -117,12 +118,6 @@ class ReplaySession:
         if self._run is not None:
             self._run.end()
 
-    @property
-    def _running(self) -> Run:
-        if self._run is None or self._run.ended:
-            raise AvrecError("The session is not running. Use it as 'with ReplaySession(client, scene) as session:'.")
-        return self._run
-
     # Time
 
     def tick(self) -> bool:
@@ -149,11 +144,6 @@ class ReplaySession:
         if self.moves_spectator:
             self.cast.move_spectator()
 
-    @property
-    def is_done(self) -> bool:
-        """Whether the next step would leave the recording, or the ego is gone."""
-        return self._running.is_done
-
     def pause(self) -> None:
         """Stop time until `resume`; the world can be looked at meanwhile."""
         self.paused = True
@@ -161,98 +151,6 @@ class ReplaySession:
     def resume(self) -> None:
         """Let time pass again."""
         self.paused = False
-
-    @property
-    def time_us(self) -> int:
-        """Recording time of the last tick."""
-        return self.start_us if self._run is None else self._run.moment.time_us
-
-    @property
-    def seconds(self) -> float:
-        """Since the beginning of the replay."""
-        return (self.time_us - self.start_us) / 1e6
-
-    @property
-    def frame(self) -> int:
-        """Of the simulator's last tick."""
-        return 0 if self._run is None else self._run.moment.frame
-
-    # What is there
-
-    @property
-    def cast(self) -> Cast:
-        """The actors.
-
-        Raises:
-            AvrecError: outside the ``with`` block.
-        """
-        return self._running.cast
-
-    @property
-    def world(self) -> Any:
-        """`carla.World`."""
-        return self.cast.world
-
-    @property
-    def ego(self) -> Any:
-        """The ego's `carla.Vehicle`."""
-        return self.cast.players[EGO].actor
-
-    @property
-    def camera_names(self) -> tuple[str, ...]:
-        """Cameras of the recording."""
-        return self.scene.camera_names
-
-    @property
-    def track_ids(self) -> tuple[str, ...]:
-        """Actors that are in the simulator now."""
-        return tuple(key for key in self.cast.players if key != EGO)
-
-    def actor(self, track_id: str) -> Any:
-        """The `carla.Actor` of a track.
-
-        Raises:
-            AvrecError: it is not in the simulator now.
-        """
-        return self._player(track_id).actor
-
-    @property
-    def ego_follows(self) -> bool:
-        """Whether the ego follows the recording."""
-        return self.cast.players[EGO].driver is Driver.RECORDING
-
-    def ego_pose(self) -> Float64:
-        """world_from_rig float64 [4, 4] as the client saw it at the last tick, in the recording's world."""
-        return self.cast.players[EGO].pose
-
-    def actor_pose(self, track_id: str) -> Float64:
-        """world_from_box float64 [4, 4] of an actor as the client saw it at the last tick."""
-        return self._player(track_id).pose
-
-    @property
-    def collisions(self) -> tuple[Collision, ...]:
-        """Whom the ego of a case has touched so far, by time; without a case nobody looks.
-
-        What a sensor tells may arrive a moment after the tick.
-        """
-        return () if self._run is None or self._run.case_run is None else self._run.case_run.collisions
-
-    @property
-    def struck(self) -> Mapping[str, str]:
-        """Actors that touched somebody in a case, and whom; from then on physics have them."""
-        return {} if self._run is None or self._run.case_run is None else dict(self._run.case_run.struck)
-
-    @property
-    def measures(self) -> Measures | None:
-        """How critical it became so far between the ego and the actors of the case; None without a case."""
-        return None if self._run is None or self._run.case_run is None else self._run.case_run.measures
-
-    def _player(self, track_id: str) -> Player:
-        player = self.cast.players.get(track_id)
-        if player is None:
-            here = ", ".join(self.track_ids) or "nobody"
-            raise AvrecError(f"The actor '{track_id}' is not in the simulator now; here are {here}.")
-        return player
 
     # Sensors
 
