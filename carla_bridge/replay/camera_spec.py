@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from math import isfinite, pi, radians, tan
@@ -25,6 +26,8 @@ from avrec.geometry import (
 )
 from avrec.scene import Scene
 from carla_bridge.frames import matrix_from_carla
+from carla_bridge.sensors.attributes import changed
+from carla_bridge.server.blueprints import catalogue
 
 __all__ = ["MOUNT_FROM_OPTICAL", "camera_named", "field_of_view_deg"]
 
@@ -41,6 +44,9 @@ _SHUTTERS = {
 }
 _DEFAULT_READOUT_US = 30_000
 _MAX_SIDE = 8192
+_FOLLOWED = frozenset({"image_size_x", "image_size_y", "fov", "role_name"})
+
+log = logging.getLogger(__name__)
 
 
 def camera_named(
@@ -53,7 +59,8 @@ def camera_named(
         spec: the name of one; a `CameraSensor`; or a dictionary. With ``model`` the dictionary holds the intrinsics of
             `avrec.geometry.camera_from_dict`, with ``camera_type`` those of the NuRec example's cameras (f-theta
             polynomials, or ``focal_length`` and distortion), with ``image_size_x``, ``image_size_y`` and ``fov`` a
-            CARLA camera. ``logical_id`` names the camera of the scene whose colours and mount it takes.
+            CARLA camera; the log says which other attributes of CARLA's do nothing. ``logical_id`` names the camera of
+            the scene whose colours and mount it takes.
         transform: where it is mounted: a `carla.Transform` relative to the rig (on the ground under the rear axle), or
             float64 [4, 4] ``rig_from_camera`` with OpenCV axes; None leaves it where the named camera is.
 
@@ -135,6 +142,10 @@ def _carla_model(spec: Mapping[str, Any]) -> Camera:
     if not 0.1 <= fov <= 179.0:
         raise ValueError(f"a field of view of {fov:g} degrees is out of range (0.1 to 179)")
     focal = width / (2 * tan(radians(fov) / 2))
+    attributes = {key: str(value) for key, value in spec.items() if key not in _FOLLOWED}
+    idle = sorted(changed(attributes, catalogue()["sensor.camera.rgb"].defaults))
+    if idle:
+        log.warning("Pictures of a replay are as avrec renders them, so these do nothing: %s.", ", ".join(idle))
     return OpenCVPinholeCamera(width, height, (focal, focal), (width / 2, height / 2))
 
 

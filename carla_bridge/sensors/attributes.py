@@ -12,7 +12,7 @@ from math import inf
 from carla_bridge.sensors.development import processed
 from carla_bridge.sensors.softness import USUAL_MOTION, softened_by
 
-__all__ = ["check", "unused"]
+__all__ = ["LIMITS", "changed", "check", "unused"]
 
 _MOST = 8192
 _SHARE = (0.0, 1.0)
@@ -20,7 +20,7 @@ _NOT_NEGATIVE = (0.0, inf)
 _ABOVE_ZERO = (1e-9, inf)
 _SHORTEST_TICK_S = 1e-6
 
-_LIMITS: Mapping[str, tuple[float, float]] = {
+LIMITS: Mapping[str, tuple[float, float]] = {
     "sensor_tick": _NOT_NEGATIVE,
     "image_size_x": (1, _MOST),
     "image_size_y": (1, _MOST),
@@ -80,6 +80,7 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "distance": _ABOVE_ZERO,
     "hit_radius": _NOT_NEGATIVE,
 }
+"""The least and the most of each number."""
 
 _MANUAL = ("shutter_speed", "iso", "fstop")
 _AUTOMATIC = (
@@ -109,7 +110,7 @@ def check(attributes: Mapping[str, str]) -> None:
     Raises:
         ValueError: a number out of its range, or two that do not go together.
     """
-    for name, (low, high) in _LIMITS.items():
+    for name, (low, high) in LIMITS.items():
         if name in attributes and not low <= float(attributes[name]) <= high:
             raise ValueError(f"{name} is {attributes[name]}, out of range ({_span(low, high)})")
     for name, value in attributes.items():
@@ -131,11 +132,17 @@ def check(attributes: Mapping[str, str]) -> None:
 
 def unused(attributes: Mapping[str, str], usual: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Attributes whose value is not the usual one and does nothing, and why it does not."""
+    for name in changed(attributes, usual):
+        reason = _why_unused(name, attributes, usual)
+        if reason:
+            yield name, reason
+
+
+def changed(attributes: Mapping[str, str], usual: Mapping[str, str]) -> Iterator[str]:
+    """Attributes whose value is not the usual one, however it is written."""
     for name, value in attributes.items():
-        if name in usual and value != usual[name] and not _same(value, usual[name]):
-            reason = _why_unused(name, attributes, usual)
-            if reason:
-                yield name, reason
+        if name in usual and not _same(value, usual[name]):
+            yield name
 
 
 def _why_unused(name: str, attributes: Mapping[str, str], usual: Mapping[str, str]) -> str:

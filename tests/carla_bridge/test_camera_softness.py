@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carla_bridge.sensors.attributes import check, unused
+from carla_bridge.sensors.attributes import LIMITS, check, unused
+from carla_bridge.sensors.development import develop
 from carla_bridge.sensors.encoding import encode_depth
 from carla_bridge.sensors.focus import disc_radius, haze_radius, iris, unfocused
+from carla_bridge.sensors.lens import bend, fringe
 from carla_bridge.sensors.rendering import CameraRequest, WorldView
 from carla_bridge.sensors.smear import smeared
 from carla_bridge.sensors.softness import soften, softened_by
@@ -308,6 +310,50 @@ def test_impossible_values_are_refused(values: dict[str, Any], words: str) -> No
 )
 def test_only_what_does_nothing_is_told(values: dict[str, Any], told: set[str]) -> None:
     assert set(dict(unused(with_values(**values), RGB))) == told
+
+
+NUMBERS = {
+    name: st.floats(max(low, -1e3), min(high, 1e9))
+    for name, (low, high) in LIMITS.items()
+    if name in RGB and name not in ("image_size_x", "image_size_y", "fov", "blade_count", "sensor_tick")
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from(sorted(NUMBERS)), max_size=6, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: NUMBERS[name] for name in names})
+    ),
+    st.tuples(st.integers(1, 9), st.integers(1, 9), st.floats(0.1, 179)),
+    st.sampled_from(["manual", "histogram"]),
+)
+@pytest.mark.filterwarnings("error")
+def test_no_values_that_pass_break_a_picture(
+    view: WorldView, values: dict[str, float], shape: tuple[int, int, float], mode: str
+) -> None:
+    width, height, fov = shape
+    attributes = with_values(exposure_mode=mode, **values)
+    try:
+        check(attributes)
+    except ValueError:  # a least above a most
+        return
+    random = np.random.default_rng(width + 10 * height)
+
+    class Wild:
+        def camera(self, view: Any, request: CameraRequest) -> Any:
+            if request.kind == "optical_flow":
+                return random.normal(0.0, 10.0 ** random.uniform(-3, 3), (height, width, 2)).astype(np.float32)
+            return random.integers(0, 256, (height, width, 4)).astype(np.uint8)
+
+    pose = Pose(0.0, 0.0, 2.0)
+    asked = CameraRequest("rgb", 0, pose, pose, width, height, fov, attributes)
+    sharp = random.integers(0, 256, (height, width, 4)).astype(np.uint8)
+    sharp[..., 3] = 255
+    soft = soften(Wild(), view, asked, sharp, 0.05)
+    for seen in (soft, bend("rgb", fringe(develop(soft, attributes, {}, 0.05), attributes), attributes)):
+        assert seen.dtype == np.uint8
+        assert seen.shape == (height, width, 4)
+        assert (seen[..., 3] == 255).all()
 
 
 def test_what_softens_is_known_by_name() -> None:

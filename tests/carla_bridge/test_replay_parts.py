@@ -122,6 +122,16 @@ def test_cameras_of_carlas_kind() -> None:
     np.testing.assert_array_equal(sensor.rig_from_camera, tiny_scene().cameras["front"].rig_from_camera)
 
 
+def test_what_a_replay_does_not_follow_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    size = {"image_size_x": 80, "image_size_y": 60}
+    camera_named(tiny_scene(), {**size, "fov": 70, "role_name": "x", "bloom_intensity": 0.675, "gamma": "2.20"})
+    assert not caplog.records
+    camera_named(tiny_scene(), {**size, "bloom_intensity": 2, "attributes": {"lens_k": 0.5}})
+    assert [record.getMessage() for record in caplog.records] == [
+        "Pictures of a replay are as avrec renders them, so these do nothing: bloom_intensity, lens_k."
+    ]
+
+
 def test_cameras_of_the_nurec_kind() -> None:
     spec = {
         "camera_params": {
