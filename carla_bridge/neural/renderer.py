@@ -188,7 +188,7 @@ class SceneRenderer:
         met = np.where(np.isfinite(met), met, np.nan_to_num(raster.depth, nan=FAR_M))  # edges let some sky through
         sky = transmittance(fog, np.full(met.shape, FAR_M), up, height)
         kept = sky + raster.alpha * (transmittance(fog, met, up, height) - sky)
-        return foggy(rgb, kept, self._coloured(self._air, request))
+        return foggy(rgb, kept, self._coloured(self._air, request).astype(np.float64))
 
     def _coloured(self, rgb: Float32, request: CameraRequest) -> Float32:
         role = request.attributes.get("role_name", "")

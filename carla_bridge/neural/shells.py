@@ -28,7 +28,7 @@ OPACITY = 0.99
 GAMMA = 2.2
 PANE = np.array([0.20, 0.23, 0.26])
 """What is seen in windows."""
-SHADOW, SHADOW_REACH, SHADOW_STEP_M = 0.8, 1.12, 0.3
+SHADOW, SHADOW_REACH, SHADOW_STEP_M = 0.65, 1.12, 0.3
 """Opacity of the shadow below a body's middle, how far it reaches over the half sizes, and between its blobs."""
 SHADOW_UP_M, SHADOW_THICK_M = 0.08, 0.03
 SET_ON_M = 0.04

@@ -114,7 +114,7 @@ def test_shapes_last_for_a_step_or_for_ever(world: Any, look: Callable[[], Any])
 
 
 def test_boxes_are_drawn_around_cars(world: Any, car: Any, look: Callable[[], Any]) -> None:
-    """Every corner of the box, projected by hand, is next to a pixel of the drawing."""
+    """The corners of the near face, projected by hand, are next to a pixel of the drawing; the car hides the others."""
     box, pose = car.bounding_box, car.get_transform()
     at = pose.transform(carla.Location(box.location))  # it changes its argument
     middle = carla.BoundingBox(at, box.extent)
@@ -122,7 +122,37 @@ def test_boxes_are_drawn_around_cars(world: Any, car: Any, look: Callable[[], An
     seen = np.abs(look() - MAGENTA).max(-1) < 60
     for corner in box.get_world_vertices(pose):
         u, v = pixel_of(corner)
-        assert seen[v - 2 : v + 3, u - 2 : u + 3].any(), (u, v)
+        found = seen[v - 2 : v + 3, u - 2 : u + 3].any()
+        if corner.x < at.x:
+            assert found, (u, v)
+    lower = [corner for corner in box.get_world_vertices(pose) if corner.x > at.x and corner.z < at.z]
+    (u0, v0), (u1, _) = sorted(pixel_of(corner) for corner in lower)
+    assert not seen[v0 - 1 : v0 + 2, u0 + 3 : u1 - 2].any()
+
+
+def test_strokes_are_hidden_by_cars_and_words_are_not(world: Any, car: Any, look: Callable[[], Any]) -> None:
+    colour, behind = carla.Color(*MAGENTA), carla.Location(50.0, 1.75, 0.7)
+    before = carla.Location(34.0, 1.75, 0.7)
+    for draw, there in (
+        (lambda at: world.debug.draw_point(at, 0.2, colour, 0.12), False),
+        (lambda at: world.debug.draw_line(at, at + carla.Location(0, 0.4, 0), 0.1, colour, 0.12), False),
+        (lambda at: world.debug.draw_string(at, "WORD", False, colour, 0.12), True),
+    ):
+        for at, shown in ((before, True), (behind, there)):
+            draw(at)
+            assert (count(look(), MAGENTA) > 3) == shown
+            run(world, 3)
+            assert count(look(), MAGENTA) == 0
+    # Into the car and out of its roof.
+    start, end = carla.Location(34.0, 1.75, 0.5), carla.Location(60.0, 1.75, 2.84)  # rises 9 cm a metre
+    world.debug.draw_line(start, end, 0.4, colour, 0.12)
+    seen = look()
+    for at in (carla.Location(58.0, 1.75, 2.66), carla.Location(35.0, 1.75, 0.59)):
+        u, v = pixel_of(at)
+        assert count(seen[v - 2 : v + 3, u - 2 : u + 3], MAGENTA) > 0
+    u, v = pixel_of(carla.Location(40.0, 1.75, 1.04))
+    inside = seen[v - 1 : v + 2, u - 1 : u + 2]
+    assert count(inside, MAGENTA) == 0
 
 
 def test_shapes_behind_the_camera_or_through_it_do_no_harm(world: Any, look: Callable[[], Any]) -> None:
