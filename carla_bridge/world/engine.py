@@ -16,6 +16,8 @@ LAUNCH_RPM = np.array(700.0)
 """What a full throttle adds while the clutch slips."""
 SYNCHRONISED_RPM = np.array(50.0)
 """Wheels slower than this, times the final ratio, take a gear without waiting."""
+HYSTERESIS = np.array(0.9)
+"""A lower gear is taken so far below where it would be left again; gearboxes with close gears hunt between two otherwise."""
 TURNS = np.array(RPM_PER_RADPS)
 NOTHING, ONE, FIRST, BACK = np.array(0.0), np.array(1), np.array(1.0), np.array(-1.0)
 
@@ -85,7 +87,7 @@ def _chosen_gear(fleet: Fleet, at_axle: Float64) -> Float64:
     wanted = np.maximum(gear, np.sign(s["throttle"]))
     if np.count_nonzero(up) or np.count_nonzero(down):
         lower = np.maximum(entry - ONE, fleet.gear_row - ONE)
-        fits = share * np.abs(fleet.ratio.take(lower)) < fleet.up.take(lower)
+        fits = share * np.abs(fleet.ratio.take(lower)) < HYSTERESIS * fleet.up.take(lower)
         wanted = wanted + up - (down & fits)
     wanted = np.where(s["reverse"] > NOTHING, BACK, np.maximum(wanted, NOTHING))
     told = (s["manual"] > NOTHING) | (p["autobox"] == NOTHING)

@@ -72,6 +72,25 @@ def test_all_vehicles_keep_up_in_town_and_lorries_are_no_racing_cars(loop: RoadM
     assert kmh["vehicle.carlamotors.european_hgv"] < kmh["vehicle.carlamotors.carlacola"] < 110.0
 
 
+def test_gearboxes_do_not_hunt_between_two_gears(loop: RoadMap) -> None:
+    """At full throttle on the level no vehicle ever shifts down; on the overrun none ever shifts up."""
+    world = World(loop)
+    names = [name for name in catalogue() if name.startswith("vehicle.")]
+    fleet = [
+        world.spawn(spec_of(catalogue()[name], {}), Pose(500.0, -1000.0 - 30.0 * n, 0.0))
+        for n, name in enumerate(names)
+    ]
+    for throttle, way in ((1.0, 1.0), (0.0, -1.0)):
+        for each in fleet:
+            world.control(each, VehicleControl(throttle=throttle))
+        gears = []
+        for _ in range(round(25.0 / STEP_S)):
+            world.step(STEP_S)
+            gears.append(world.fleet.s["gear"].copy())
+        assert (np.diff(gears[1:], axis=0) * way >= 0.0).all()
+        assert gears[-1].max() >= (5.0 if throttle else 0.0)
+
+
 def test_a_heavier_car_is_slower(loop: RoadMap) -> None:
     light = run(*a_car(loop), 3.0, throttle=1.0)
     heavy = run(*a_car(loop, mass_kg=sheet(a_car(loop)[1]).mass_kg * 2), 3.0, throttle=1.0)
