@@ -14,11 +14,18 @@ import pytest
 
 from avrec.drive import Drive
 from avrec.drive.street import StreetReport, street_difficulty, synthesise_street
+from avrec.drive.street.crew import record_all
+from avrec.drive.street.plan import Plan
+from avrec.drive.street.record import Recorder
 from avrec.drive.street.road import CROSS_SECTION
 from avrec.errors import DataError, OutputError
 from avrec.geometry import log_se3
 
 TINY: dict[str, Any] = {"seconds": 0.2, "cameras": 2, "width": 48, "height": 32}
+SMALL = Plan(
+    **TINY, fps=10.0, seed=0, readout_us=30_000, moving=True, lidar=False, truth=False, empty=False, shifts_m=(),
+    yaw_rate_max_dps=10.0, pose_noise_deg=0.0, pose_noise_m=0.0, noise_seed=0,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +50,20 @@ def test_the_same_seed_gives_the_same_bytes_in_any_number_of_processes(
 ) -> None:
     synthesise_street(tmp_path / "again", shifts_m=(1.5,), workers=2, **TINY)
     assert _digests(made[0]) == _digests(tmp_path / "again")
+
+
+def test_workers_that_say_much_do_not_stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """More than a pipe holds, on the error stream."""
+    monkeypatch.setenv("PYTHONVERBOSE", "1")
+    done: list[int] = []
+    record_all(SMALL, tmp_path, 2, done.append)
+    assert done == list(range(1, len(Recorder(SMALL, tmp_path).jobs()) + 1))
+
+
+def test_what_stops_a_worker_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"Rendering the street stopped: .*Not a directory"):
+        record_all(SMALL, tmp_path / "file" / "street", 2, lambda _: None)
 
 
 def test_every_file_of_the_layout_is_there(made: tuple[Path, StreetReport]) -> None:

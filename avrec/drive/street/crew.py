@@ -7,8 +7,10 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
@@ -42,12 +44,16 @@ def record_all(plan: Plan, root: Path, workers: int, report: Callable[[int], Non
             recorder.run(*job)
             report(count)
         return
-    crew = [_start(plan, root, first, workers) for first in range(workers)]
-    lines: queue.Queue[str] = queue.Queue()
-    readers = [threading.Thread(target=_forward, args=(process.stdout, lines), daemon=True) for process in crew]
-    try:
-        for reader in readers:
-            reader.start()
+    with ExitStack() as end:
+        # A worker's words go to a file: in a pipe that nobody empties, many of them would stop it for ever.
+        said = [end.enter_context(tempfile.TemporaryFile()) for _ in range(workers)]
+        crew: list[subprocess.Popen[bytes]] = []
+        end.callback(_dismiss, crew)
+        for first, complaint in enumerate(said):
+            crew.append(_start(plan, root, first, workers, complaint))
+        lines: queue.Queue[bytes] = queue.Queue()
+        for process in crew:
+            threading.Thread(target=_forward, args=(process.stdout, lines), daemon=True).start()
         count, open_ends = 0, len(crew)
         while open_ends:
             if lines.get():
@@ -55,22 +61,15 @@ def record_all(plan: Plan, root: Path, workers: int, report: Callable[[int], Non
                 report(count)
             else:
                 open_ends -= 1
-        for process in crew:
-            message = process.stderr.read().decode() if process.stderr else ""
+        for process, complaint in zip(crew, said, strict=True):
             if process.wait() != 0:
+                complaint.seek(0)
+                message = complaint.read().decode(errors="replace")
                 cause = (message.strip().splitlines() or ["a worker process was killed"])[-1]
                 raise OutputError(f"Rendering the street stopped: {cause}.")
-    finally:
-        for process in crew:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            for stream in (process.stdout, process.stderr):
-                if stream:
-                    stream.close()
 
 
-def _start(plan: Plan, root: Path, first: int, step: int) -> subprocess.Popen[bytes]:
+def _start(plan: Plan, root: Path, first: int, step: int, complaint: IO[bytes]) -> subprocess.Popen[bytes]:
     """A worker as a process of its own: works from any script, and inherits no threads."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
@@ -78,16 +77,28 @@ def _start(plan: Plan, root: Path, first: int, step: int) -> subprocess.Popen[by
         [sys.executable, "-m", "avrec.drive.street.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=complaint,
         env=environment,
     )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps({"plan": plan.to_dict(), "root": str(root), "first": first, "step": step}).encode())
-    process.stdin.close()
+    order = {"plan": plan.to_dict(), "root": str(root), "first": first, "step": step}
+    if process.stdin is not None:
+        with suppress(BrokenPipeError), process.stdin as stream:  # one that died at once says why
+            stream.write(json.dumps(order).encode())
     return process
 
 
-def _forward(stream: IO[bytes] | None, lines: queue.Queue[str]) -> None:
-    for line in stream or ():
-        lines.put(line.decode())
-    lines.put("")
+def _forward(stream: IO[bytes] | None, lines: queue.Queue[bytes]) -> None:
+    try:
+        for line in stream or ():
+            lines.put(line)
+    finally:
+        lines.put(b"")
+
+
+def _dismiss(crew: list[subprocess.Popen[bytes]]) -> None:
+    for process in crew:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
