@@ -17,7 +17,7 @@ LAUNCH_RPM = np.array(700.0)
 SYNCHRONISED_RPM = np.array(50.0)
 """Wheels slower than this, times the final ratio, take a gear without waiting."""
 HYSTERESIS = np.array(0.9)
-"""A lower gear is taken so far below where it would be left again; gearboxes with close gears hunt between two otherwise."""
+"""A lower gear is taken so far below where it would be left again, or close gears would follow each other for ever."""
 TURNS = np.array(RPM_PER_RADPS)
 NOTHING, ONE, FIRST, BACK = np.array(0.0), np.array(1), np.array(1.0), np.array(-1.0)
 
