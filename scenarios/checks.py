@@ -57,8 +57,8 @@ def right_gap(found: Beginning, gap_m: float) -> str:
     if abs(found.gap_m - gap_m) <= max(GAP_OFF_M, GAP_OFF * gap_m):
         return ""
     return (
-        f"the gap is {found.gap_m:.1f} m after {found.time_s:.1f} s, not {gap_m:g} m, because the car cannot keep pace "
-        "with the recorded ego."
+        f"the gap is {found.gap_m:.1f} m after {found.time_s:.1f} s, not {gap_m:g} m: the car cannot keep pace with "
+        "the recorded ego, which speeds up, brakes or turns too much."
     )
 
 

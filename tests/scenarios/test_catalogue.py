@@ -18,6 +18,7 @@ from avrec.mesh.mesh import Mesh
 from avrec.scenario import Scenario, ego_state, rehearse, replay
 from avrec.scene import Scene
 from scenarios.by_name import case_named
+from scenarios.parameters import parameters_of
 from tests.scenarios.street import START_US, street_scene
 from tests.scene.complete import complete_scene, road_map
 
@@ -145,7 +146,7 @@ def test_pedestrian_dart_out(empty: Scene, side: Any) -> None:
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_people_wait_at_the_roadside(empty: Scene, side: Any) -> None:
-    """Lanes are 3.4 m wide, the ego keeps near the middle of its own: 1.7 m to its right, 5.1 m to its left, and 0.4."""
+    """Lanes are 3.4 m wide, the ego is near the middle of its own: 1.7 m to its right, 5.1 m to its left, and 0.4."""
     case = scenarios.pedestrian_dart_out(empty, side=side)
     here = case.scene.track("added_person_1").world_from_box.poses[0, :2, 3]
     assert not case.road.driven(here[None], 0.3)[0]
@@ -300,6 +301,17 @@ def test_numbers_that_are_none_are_refused(street: Scene) -> None:
     for make in makes:
         with pytest.raises(AvrecError, match="out of range"):
             make()
+
+
+def test_the_docs_tell_every_parameter_with_its_bounds() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    for name, make in scenarios.CATALOGUE.items():
+        table = text.partition(f"### `{name}`")[2].partition("###")[0].replace("−", "-")
+        for each in parameters_of(make).values():
+            row = table.partition(f"| `{each.name}` | ")[2].partition("\n")[0].split(" | ")
+            assert row[0].strip('`"') == str(each.default)
+            bounds = each.bounds
+            assert bounds is None or row[1] == f"{bounds.low:g} to {bounds.high:g} {bounds.unit}"
 
 
 def test_the_example_in_the_docs_works(empty: Scene) -> None:
