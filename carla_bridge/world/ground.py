@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from avrec.drive.lane_graph import Lane
 from avrec.errors import DataError
 from carla_bridge.world.cells import cell_key, cells_of
+from carla_bridge.world.land import Land, land_around
 
 __all__ = ["Ground", "GroundSample", "GroundSamples", "flat_ground", "gridded", "ground_of_lanes", "lane_samples"]
 
@@ -26,6 +27,8 @@ LAYER_GAP_M = 2.0
 """Surfaces of one cell that are closer than this are one surface."""
 STEP_UP_M = 1.0
 """A body belongs to the highest surface that is no more than this above it."""
+LEVEL_M, LAND_M = 2.5, 10.0
+"""So far from the middle of the nearest piece of road its level goes on; from so far on there is only land."""
 MAX_SAMPLES = 40_000_000
 MAX_PICTURE = 20_000_000
 
@@ -71,7 +74,7 @@ class Ground:
     def at(self, x: Float64, y: Float64, z: Float64) -> GroundSample:
         """The ground under points [N]; ``z`` tells which storey they are on.
 
-        Off the map the nearest piece of road goes on, level.
+        Beside the map the nearest piece of road goes on, level, and passes over into the land further off.
         """
         column, row = np.floor(x / CELL_M), np.floor(y / CELL_M)
         wanted = cell_key(column.astype(np.int64), row.astype(np.int64))
@@ -87,10 +90,36 @@ class Ground:
             return GroundSample(height + slope_x * dx + slope_y * dy, slope_x, slope_y, self.lane.take(plane))
         _, plane[off] = self.tree.query(np.array([x[off], y[off], z[off]]).T)
         planes, lane = self.planes.take(plane, axis=0), self.lane.take(plane)
+        middle = np.asarray(self.tree.data)[plane[off]]
         planes[off, 1:] *= 0.0
         lane[off] = -1
         height, slope_x, slope_y = planes.T
-        return GroundSample(height + slope_x * dx + slope_y * dy, slope_x, slope_y, lane)
+        height = height + slope_x * dx + slope_y * dy
+        self._pass_over(off, x[off] - middle[:, 0], y[off] - middle[:, 1], (height, slope_x, slope_y), (x, y))
+        return GroundSample(height, slope_x, slope_y, lane)
+
+    @cached_property
+    def land(self) -> Land:
+        """What lies around the roads; made when first asked for."""
+        return land_around(*self.surfaces(), CELL_M)
+
+    def _pass_over(
+        self, off: Int64, dx: Float64, dy: Float64, surface: tuple[Float64, ...], place: tuple[Float64, Float64]
+    ) -> None:
+        """Bend the level ground beside a road into the land: smoothly from ``LEVEL_M`` to ``LAND_M`` off the road."""
+        away = np.hypot(dx, dy)
+        far = away > LEVEL_M
+        if not far.any():
+            return
+        off, away, dx, dy = off[far], away[far], dx[far], dy[far]
+        height, slope_x, slope_y = surface
+        land = self.land.at(place[0][off], place[1][off])
+        u = np.minimum((away - LEVEL_M) / (LAND_M - LEVEL_M), 1.0)
+        share, rise = u * u * (3.0 - 2.0 * u), 6.0 * u * (1.0 - u) / (LAND_M - LEVEL_M)
+        above = land.z - height[off]
+        slope_x[off] = share * land.slope_x + above * rise * dx / away
+        slope_y[off] = share * land.slope_y + above * rise * dy / away
+        height[off] += share * above
 
     @cached_property
     def _storeys(self) -> int:

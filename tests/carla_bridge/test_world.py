@@ -25,7 +25,7 @@ from carla_bridge.world.physics import VehicleControl, default_physics
 from carla_bridge.world.pose import Pose
 from carla_bridge.world.traffic_lights import LightState
 from carla_bridge.world.walking import Gait
-from tests.carla_bridge.support import LANE_M, LIMIT_KMH, loop_map
+from tests.carla_bridge.support import LANE_M, LIMIT_KMH, RADIUS_M, loop_map
 from tests.rendering.scenes import straight_path, tiny_scene
 from tests.scene.complete import complete_scene
 
@@ -302,6 +302,54 @@ def test_cars_fit_on_all_spawn_points_at_once() -> None:
     world = World(road_map)
     for pose in road_map.spawn_points:
         world.spawn(CAR, pose)
+
+
+@pytest.fixture(scope="module")
+def slope() -> RoadMap:
+    """The loop with its far straight, at y = 50, six metres above the near one, and land between them."""
+    turn = pi * RADIUS_M
+    profiles = (0.0, 0.0), (0.0, 6.0 / turn), (6.0, 0.0), (6.0, -6.0 / turn)
+    start, *roads = loop_map().split(b"<elevationProfile/>")
+    for (a, b), rest in zip(profiles, roads, strict=True):
+        start += f'<elevationProfile><elevation s="0" a="{a}" b="{b}" c="0" d="0"/></elevationProfile>'.encode() + rest
+    return read_road_map(start)
+
+
+def test_off_the_roads_one_stands_on_the_land_that_one_sees(slope: RoadMap) -> None:
+    """Rays straight down are the judge; beside roads the land is shown 8 cm lower, so that roads are not hidden."""
+    world, random = World(slope), np.random.default_rng(2)
+    x, y = random.uniform([-60.0, -60.0], [180.0, 110.0], (400, 2)).T
+    ground = slope.ground.at(x, y, np.full(400, 3.0))
+    away = np.array([np.hypot(*(slope.ground.surfaces()[0] - spot).T).min() for spot in np.column_stack([x, y])])
+    far = np.flatnonzero(away > 10.0)
+    assert len(far) > 100
+    down = np.array([[0.0, 0.0, -1.0]])
+    for index in far[:120]:
+        spot = np.array([x[index], y[index], 30.0])
+        seen = 30.0 - slope.stage.trace(world, spot, down, 60.0, frozenset()).distance[0]
+        assert ground.z[index] - 0.081 < seen < ground.z[index] + 1e-3
+    step = 1e-4
+    for dx, dy, slopes in ((step, 0.0, ground.slope_x), (0.0, step, ground.slope_y)):
+        rise = (slope.ground.at(x + dx, y + dy, np.full(400, 3.0)).z - ground.z) / step
+        assert np.median(np.abs(rise - slopes)[far]) < 1e-6
+        assert np.quantile(np.abs(rise - slopes), 0.95) < 0.02  # but for edges of the grid, and of pieces of road
+
+
+def test_who_drives_off_the_road_climbs_the_land(slope: RoadMap) -> None:
+    world = World(slope)
+    car = world.spawn(CAR, Pose(60.0, 0.0, 0.0, 0.0, 0.0, pi / 2))
+    world.step(STEP_S)
+    world.motion[car.row, 7] = 14.0
+    heights = []
+    for _ in range(50):
+        world.step(STEP_S)
+        heights.append(world.pose(car).z)
+    assert world.pose(car).y > 15.0
+    assert max(heights) > 1.0
+    assert np.abs(np.diff(heights)).max() < 0.4
+    # Energy: what it climbed it no longer has, and friction takes more.
+    vx, vy, vz = world.velocity(car)
+    assert (vx * vx + vy * vy + vz * vz) / 2 < 14.0**2 / 2 - 9.8 * heights[-1]
 
 
 @pytest.mark.parametrize("degrees", [0.0, 4.0, -7.0])
