@@ -29,7 +29,10 @@ class SpeedTo:
         _rates(self)
 
     def __str__(self) -> str:
-        return f"go to {self.mps:g} m/s (by {self.decel_mps2:g} m/s² where slower, {self.accel_mps2:g} where faster)"
+        slower = f"by {self.decel_mps2:g} m/s²"
+        if self.mps == 0.0:
+            return f"stop ({slower})"
+        return f"go to {self.mps:g} m/s ({slower} where that is slower, {self.accel_mps2:g} where faster)"
 
     def begin(self, actor: Mover, now: Situation, stage: Stage) -> None:
         """See the class."""

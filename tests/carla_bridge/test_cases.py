@@ -18,10 +18,23 @@ from avrec.cli import main
 from avrec.errors import AvrecError
 from avrec.geometry import Trajectory
 from avrec.rendering import render
-from avrec.scenario import Appear, Director, EgoState, ElapsedTime, Hold, Scenario, Situation, rehearse, replay
+from avrec.scenario import (
+    Appear,
+    Box,
+    Director,
+    EgoState,
+    ElapsedTime,
+    FollowPath,
+    Hold,
+    Scenario,
+    Situation,
+    distance,
+    rehearse,
+    replay,
+)
 from carla_bridge.replay import Collision, ReplaySession
 from carla_bridge.replay.player import Driver
-from tests.carla_bridge.drivers import Blind, Careful
+from tests.carla_bridge.drivers import Blind, Careful, box_of
 from tests.carla_bridge.support import WAIT_S
 from tests.scenarios.street import START_US, street_scene
 from tests.scene.complete import complete_scene
@@ -142,6 +155,11 @@ def test_who_was_hit_is_left_to_physics(client: Any) -> None:
             session.release_actor("car_18")
         (hit,) = session.collisions
         masses = [actor.get_physics_control().mass for actor in (agent.vehicle, other)]
+        measures = session.measures
+    assert measures is not None
+    assert measures.distance_m is not None
+    assert (measures.distance_m.actor, measures.ttc_s is not None) == ("car_18", True)
+    assert measures.tet_s > 0.3
     together = hit.speed_mps * masses[0] / sum(masses)  # the one ahead stood, or nearly so
     assert speeds[1][1] == pytest.approx(together, rel=0.35)
     assert speeds[1][1] >= speeds[1][0] - 0.1
@@ -152,16 +170,51 @@ def test_who_was_hit_is_left_to_physics(client: Any) -> None:
     assert (hit.time_us - START_US) / 1e6 == pytest.approx(found.ego_hit.time_s, abs=0.2)
 
 
-def test_the_same_case_again_is_the_same_bit_for_bit(client: Any) -> None:
-    def poses() -> list[bytes]:
+def test_actors_that_run_into_each_other_are_left_to_physics(client: Any) -> None:
+    """A recorded car is led into a parked one: neither goes on as planned, nor through the other."""
+    base = street(4.0, "car_18")
+    ahead = base.scene.track("car_18").world_from_box.at(START_US)
+    parked = min(
+        (track for track in base.scene.tracks if not track.moving and track.label == "car"),
+        key=lambda track: abs(float((np.linalg.inv(ahead) @ track.world_from_box.poses[0])[0, 3]) - 14.0),
+    )
+    goal = parked.world_from_box.poses[0, :2, 3]
+    way = FollowPath((ahead[:2, 3] + 3.0 * ahead[:2, 0], goal, goal + 20.0 * ahead[:2, 0]))
+    case = base.when(ElapsedTime(0.1), way, actor="car_18")
+    found = rehearse(case)
+    assert found.in_the_way is not None
+    assert found.in_the_way.other == parked.id
+    with ReplaySession(client, case) as session:
+        while session.tick():
+            if session.struck:
+                mine, other = (box_of(session.actor(key)) for key in ("car_18", parked.id))
+                assert distance(shrunk(mine), shrunk(other)) > 0.0
+        assert dict(session.struck) == {"car_18": parked.id, parked.id: "car_18"}
+        speeds = [session.actor(key).get_velocity() for key in session.struck]
+        assert [float(np.hypot(v.x, v.y)) for v in speeds] == pytest.approx([0.0, 0.0], abs=0.05)
+        pushed = np.linalg.norm(session.actor_pose(parked.id)[:2, 3] - goal)
+    assert 0.05 < pushed < 5.0
+
+
+def shrunk(box: Box) -> Box:
+    """Without 0.3 m at each side: what one step of a contact may overlap."""
+    return replace(box, length_m=box.length_m - 0.6, width_m=box.width_m - 0.6)
+
+
+@pytest.mark.parametrize(("driver", "seconds"), [(Careful, 1.0), (Blind, 2.8)])
+def test_the_same_case_again_is_the_same_bit_for_bit(client: Any, driver: type[Blind], seconds: float) -> None:
+    """Through a collision, too."""
+
+    def poses() -> tuple[list[bytes], Any, Any]:
         found = []
-        with ReplaySession(client, recorded_brake(1.0)) as session:
+        with ReplaySession(client, recorded_brake(seconds), step_s=0.1) as session:
             session.tick()
-            agent = Careful(session, carla)
+            agent = driver(session, carla)
             while session.tick():
                 agent.step()
                 found += [session.ego_pose().tobytes(), session.actor_pose("car_18").tobytes()]
-        return found
+            assert bool(session.struck) == (driver is Blind)
+            return found, session.measures, dict(session.struck)
 
     assert poses() == poses()
 

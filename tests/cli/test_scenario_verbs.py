@@ -36,7 +36,7 @@ def test_the_list_names_every_case_and_parameter(capsys: pytest.CaptureFixture[s
 def test_check_says_what_would_happen(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scenario", "check", str(package), "hard_brake,brake_mps2=8"]) == 0
     said = capsys.readouterr().out
-    assert "1.00 s  7: go to 0 m/s (by 8 m/s²" in said
+    assert "1.00 s  7: stop (by 8 m/s²)" in said
     assert "time to collision: 0.00 s to 7" in said
     assert "hits 7 after" in said
     assert main(["scenario", "check", str(package), "hard_brake", "--without", "parked", "--json"]) == 0
