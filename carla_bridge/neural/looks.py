@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from zlib import crc32
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from avrec.drive import Track
 from avrec.gaussians import Gaussians, with_both_sides
 from avrec.geometry import matrix_from_rpy, transform_from
+from avrec.mesh.painted import Surface
 from avrec.scene import Scene
-from carla_bridge.looks.bodies import doors_of, lamps_of, paint_of, shape_of
+from carla_bridge.looks.bodies import Key, doors_of, lamps_of, paint_of, shape_of
 from carla_bridge.neural.completion import completed, looks_at, within_box
-from carla_bridge.neural.shells import Shell, coloured, shadow, shell_of
+from carla_bridge.neural.shells import Shell, coloured, lit_by, shadow, shell_of
 from carla_bridge.replay.fit import kind_of, track_in_role
 from carla_bridge.world.actor import Actor, Kind
 from carla_bridge.world.bumping import open_doors
@@ -34,6 +36,8 @@ LEAST_SEEN = 0.4
 LEAST_BLOBS, LEAST_SHARE, MOST_MODELS = 300, 0.5, 6
 """Recorded actors with fewer Gaussians, also than this share of the best one's, are models for nobody."""
 MOST_KEPT = 64
+LAMPS_OUT_M = 0.03
+"""Lamps that are lit are set on recorded bodies, which are not as even as plain ones."""
 
 
 def track_of(actor: Actor) -> str | None:
@@ -59,7 +63,7 @@ class Looks:
         self._tracks = {track.id: track for track in scene.tracks}
         self._models = _models(scene)
         self._whole: dict[str, tuple[Gaussians, float]] = {}
-        self._shells: dict[tuple[object, ...], Shell] = {}
+        self._shells: dict[Key, Shell] = {}
         self._made: dict[str, Gaussians] = {}
 
     def of(self, actor: Actor, time_s: float = 0.0) -> tuple[str, Gaussians]:
@@ -67,11 +71,10 @@ class Looks:
         track = track_of(actor)
         if track in self.scene.actors:
             return str(track), self.scene.actors[str(track)]
-        model = self._model(actor)
+        model, lamps = self._model(actor), lamps_of(actor, time_s)
         if model is not None:
-            name = f"{model.id} as {actor.spec.half}"
-            return name, self._kept(name, lambda: self._stand_in(model, actor))
-        lamps = lamps_of(actor, time_s)
+            name = f"{model.id} as {actor.spec.half} {lamps}"
+            return name, self._kept(name, lambda: self._stand_in(model, actor, lamps))
         name = f"{actor.spec.type_id} {actor.spec.half} {paint_of(actor.spec)} {lamps} {open_doors(actor)}"
         return name, self._kept(name, lambda: self._body(actor, lamps))
 
@@ -113,18 +116,31 @@ class Looks:
                 self._whole[track.id] = within_box(with_both_sides(cloud), half), 1.0
         return self._whole[track.id]
 
-    def _stand_in(self, model: Track, actor: Actor) -> Gaussians:
+    def _stand_in(self, model: Track, actor: Actor, lamps: int) -> Gaussians:
+        """A recorded actor in another's size, with that one's lamps where they are lit, and its shadow."""
         cloud = _stretched(self._whole[model.id][0], 2 * np.array(actor.spec.half) / model.size_m)
-        return Gaussians.concatenate([cloud, shadow(actor.spec.half)])
+        parts = [cloud, shadow(actor.spec.half)]
+        if lamps:
+            shell = self._shell(actor, shape_of(actor.spec))
+            lit = shell.take(lit_by(shell, lamps))
+            before = replace(lit, places=lit.places + LAMPS_OUT_M * lit.normals)
+            parts.append(coloured(before, paint_of(actor.spec), lamps))
+        return Gaussians.concatenate(parts)
 
     def _body(self, actor: Actor, lamps: int) -> Gaussians:
         """The plain body, with open doors, and its shadow."""
-        parts = [shadow(actor.spec.half)]
-        for key, make in (shape_of(actor.spec), *([doors_of(actor)] if open_doors(actor) else [])):
-            if key not in self._shells:
-                self._shells[key] = shell_of(make(), actor.spec.half[2])
-            parts.append(coloured(self._shells[key], paint_of(actor.spec), lamps))
-        return Gaussians.concatenate(parts)
+        shapes = [shape_of(actor.spec), *([doors_of(actor)] if open_doors(actor) else [])]
+        paint = paint_of(actor.spec)
+        bodies = [coloured(self._shell(actor, shape), paint, lamps) for shape in shapes]
+        return Gaussians.concatenate([shadow(actor.spec.half), *bodies])
+
+    def _shell(self, actor: Actor, shape: tuple[Key, Callable[[], Surface]]) -> Shell:
+        key, make = shape
+        if key not in self._shells:
+            if len(self._shells) >= MOST_KEPT:
+                del self._shells[next(iter(self._shells))]
+            self._shells[key] = shell_of(make(), actor.spec.half[2])
+        return self._shells[key]
 
     def is_part_of_the_still_world(self, actor: Actor, pose: Pose) -> bool:
         """Whether an actor stands where its track stood all along, in the pictures that the scene was made from."""

@@ -12,7 +12,7 @@ from avrec.gaussians import SH_C0, Gaussians
 from avrec.geometry import quaternion_from_matrix
 from avrec.mesh.painted import Kind, Surface
 
-__all__ = ["Shell", "coloured", "shade", "shadow", "shell_of"]
+__all__ = ["Shell", "coloured", "lit_by", "shade", "shadow", "shell_of"]
 
 Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -144,6 +144,12 @@ def shade(normals: Float64) -> Float64:
     return np.asarray(1.0 + np.where(normals[:, 2] > 0, 0.18, 0.45) * normals[:, 2])
 
 
+def lit_by(shell: Shell, lamps: int) -> Bool:
+    """Blobs of the lamps of which the bits are set."""
+    bit = np.maximum(shell.kinds.astype(np.int64) - int(Kind.LAMP), 0)
+    return np.asarray((shell.kinds >= int(Kind.LAMP)) & ((lamps >> bit & 1) > 0))
+
+
 def coloured(shell: Shell, paint: Colour | Float64, lamps: int = 0, bright: float = 1.0) -> Gaussians:
     """Gaussians of a shell, of one colour from all sides.
 
@@ -153,8 +159,7 @@ def coloured(shell: Shell, paint: Colour | Float64, lamps: int = 0, bright: floa
         lamps: bits of those that are lit.
         bright: multiplies colours as they are shown.
     """
-    lamp = shell.kinds >= int(Kind.LAMP)
-    lit = lamp & ((lamps >> np.maximum(shell.kinds.astype(np.int64) - int(Kind.LAMP), 0) & 1) > 0)
+    lamp, lit = shell.kinds >= int(Kind.LAMP), lit_by(shell, lamps)
     share = shell.paint[:, None]
     linear = np.where(lamp[:, None], shell.colours * share, shell.colours * (1 - share) + np.asarray(paint) * share)
     shown = np.clip(linear, 0.0, 1.0) ** (1 / GAMMA)
