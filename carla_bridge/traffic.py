@@ -14,10 +14,12 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
+import msgpack
+
 from avrec.errors import AvrecError, require
 from carla_bridge.tick_guard import tick, watched
 
-__all__ = ["Traffic"]
+__all__ = ["Traffic", "is_free", "manager_on"]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ ROOM_M = 25.0
 RETRY_STEPS = 10
 """Between two tries to let someone in."""
 MAX_TRIES = 20
+ANSWER_S = 5.0
+PORTS = 5
+"""Free ports to try: between two calls somebody else may take one."""
 WALK_MPS = 1.4
 
 
@@ -79,7 +84,7 @@ class Traffic:
 
     def __enter__(self) -> Traffic:
         synchronous = self.world.get_settings().synchronous_mode
-        self.manager = self.client.get_trafficmanager(self._port or _free_port())
+        self.manager = manager_on(self.client, self._port)
         try:
             self._watch.enter_context(watched(self.manager.get_port()))
             self.manager.set_synchronous_mode(synchronous)
@@ -204,6 +209,43 @@ def _road_ahead(town: Any, spot: Any) -> float:
         following = waypoint.next(LOOK_M)
         waypoint, length = (following[0] if following else None), length + LOOK_M
     return length
+
+
+def manager_on(client: Any, port: int) -> Any:
+    """The client's Traffic Manager on a port, 0 for a free one.
+
+    Raises:
+        AvrecError: the port is somebody else's.
+    """
+    taken = port != 0 and not is_free(port) and not _is_manager(port)  # the client would find out after ten seconds
+    for _ in range(0 if taken else 1 if port else PORTS):
+        try:
+            return client.get_trafficmanager(port or _free_port())
+        except RuntimeError as error:
+            if "bind error" not in str(error):
+                raise
+    raise AvrecError(f"Port {port or 'for it'} is in use, so no Traffic Manager can be there. Choose another one.")
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what was closed a minute ago does not count
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+        return True
+
+
+def _is_manager(port: int) -> bool:
+    """Whether what listens on a port of this machine answers as a Traffic Manager does."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), ANSWER_S) as asking:
+            asking.sendall(msgpack.packb([0, 0, "health_check_remote_TM", []]))
+            return asking.recv(1) == b"\x94"  # an array of four, as every answer is
+    except OSError:
+        return False
 
 
 def _free_port() -> int:

@@ -21,6 +21,7 @@ from carla_bridge.replay.fit import actor_from_box, actor_from_rig, kind_of, ran
 from carla_bridge.replay.path_follower import Path, PathFollower, path_of
 from carla_bridge.replay.player import Driver, Player, carla_transform, matrix_of
 from carla_bridge.tick_guard import watched
+from carla_bridge.traffic import is_free, manager_on
 from carla_bridge.world.client_map import text_for_clients
 
 __all__ = ["EGO", "Cast", "last_things", "load_map"]
@@ -89,6 +90,7 @@ class Cast:
 
     def __post_init__(self) -> None:
         self._traffic_manager: Any = None
+        self._brought_traffic_manager = False
         self._watch = ExitStack()
         self.players: dict[str, Player] = {}
         self.given_up: set[str] = set()
@@ -185,7 +187,8 @@ class Cast:
         """Let somebody else than the recording drive a body; a path follower without a path takes the recorded one.
 
         Raises:
-            AvrecError: a person is to be driven, or nothing is left of the recorded path.
+            AvrecError: a person is to be driven, nothing is left of the recorded path, or the Traffic Manager's port is
+                somebody else's.
         """
         if player.walks and driver is not Driver.USER:
             raise AvrecError(f"The actor '{player.key}' is a person, whom no {driver} can drive. Choose user.")
@@ -194,12 +197,13 @@ class Cast:
             follower = PathFollower(path or path_of(player.recorded, time_us), *self.wheels(player))
         if player.driver is Driver.AUTOPILOT and driver is not Driver.AUTOPILOT:
             player.actor.set_autopilot(False, self.traffic_manager_port)
+        if driver is Driver.AUTOPILOT and self._traffic_manager is None:
+            self._brought_traffic_manager = is_free(self.traffic_manager_port)
+            self._traffic_manager = manager_on(self.client, self.traffic_manager_port)
+            self._watch.enter_context(watched(self._traffic_manager.get_port()))
+            self._traffic_manager.set_synchronous_mode(True)
         self.run(player.free(self.carla, time_us, driver, follower))
         if driver is Driver.AUTOPILOT:
-            if self._traffic_manager is None:
-                self._traffic_manager = self.client.get_trafficmanager(self.traffic_manager_port)
-                self._traffic_manager.set_synchronous_mode(True)
-                self._watch.enter_context(watched(self._traffic_manager.get_port()))
             player.actor.set_autopilot(True, self._traffic_manager.get_port())
 
     def take_back(self, player: Player) -> None:
@@ -213,11 +217,16 @@ class Cast:
         self.run(player.let_go(self.carla, time_us))
 
     def leave_traffic_manager(self) -> None:
-        """A Traffic Manager that stays synchronous without a session would wedge the server."""
-        if self._traffic_manager is not None:
-            self._traffic_manager.set_synchronous_mode(False)
-            self._traffic_manager = None
-            self._watch.close()
+        """Synchronous without a session it would wedge the server, and one that stays crashes the next load of a world.
+
+        One that was there before is somebody else's and stays.
+        """
+        manager, self._traffic_manager = self._traffic_manager, None
+        if manager is not None:
+            with self._watch:
+                manager.set_synchronous_mode(False)
+                if self._brought_traffic_manager:
+                    manager.shut_down()
 
     def drive(self, time_us: int, dt: float, directed: Mapping[str, ActorState]) -> None:
         """Give every actor what it needs to be where it belongs after the next tick; a case moves the directed ones."""

@@ -10,6 +10,7 @@ from math import pi
 from typing import Any
 
 from carla_bridge.tick_guard import watched
+from carla_bridge.traffic import manager_on
 
 WAIT_S = 60.0
 """For what should come at once: it ends a hang, and measures nothing."""
@@ -114,7 +115,7 @@ def free_port() -> int:
 @contextmanager
 def traffic_manager(client: Any) -> Iterator[Any]:
     """One that is watched. It ends before the world is loaded again, or it would crash the client."""
-    manager = client.get_trafficmanager(free_port())
+    manager = manager_on(client, 0)
     with watched(manager.get_port()):
         try:
             yield manager

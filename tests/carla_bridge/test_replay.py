@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,9 +14,10 @@ from avrec.errors import AvrecError
 from avrec.geometry import Offset, Trajectory, log_so3, transform_from
 from avrec.rendering import render, render_view, view_for
 from avrec.scene import Scene
+from carla_bridge import traffic
 from carla_bridge.replay import ReplaySession
 from tests.carla_bridge.conformance.stage import junction_map
-from tests.carla_bridge.support import loop_map
+from tests.carla_bridge.support import free_port, loop_map, traffic_manager
 from tests.rendering.scenes import START_US, straight_path, tiny_scene
 
 carla = pytest.importorskip("carla", reason="needs CARLA's client: pip install 'avrec[carla]'")
@@ -162,6 +164,43 @@ def test_a_path_follower_stays_near_the_recording(session: ReplaySession, scene:
     for _ in range(12):
         session.tick()
     assert apart(session.ego_pose(), scene.ego.at(session.time_us))[0] < 0.5
+
+
+def test_the_traffic_manager_drives_the_ego_and_gives_it_back(client: Any, scene: Scene) -> None:
+    with ReplaySession(client, scene, step_s=STEP_S, traffic_manager_port=free_port()) as session:
+        session.tick()
+        before = session.ego_pose()
+        session.take_over_ego("autopilot")
+        for _ in range(6):
+            session.tick()
+        assert 0.3 < apart(session.ego_pose(), before)[0] < 4.0
+        session.release_ego()
+        session.tick()
+        assert apart(session.ego_pose(), scene.ego.at(session.time_us))[0] < 0.001
+    client.reload_world()  # which a Traffic Manager that stayed would not survive
+
+
+def test_a_port_that_is_in_use_is_said(client: Any, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "ANSWER_S", 0.2)
+    with socket.create_server(("0.0.0.0", 0)) as other:
+        port = other.getsockname()[1]
+        with ReplaySession(client, scene, step_s=STEP_S, traffic_manager_port=port) as session:
+            session.tick()
+            with pytest.raises(AvrecError, match=f"Port {port} is in use"):
+                session.take_over_ego("autopilot")
+            session.tick()  # it goes on with the recording
+            assert apart(session.ego_pose(), scene.ego.at(session.time_us))[0] < 0.001
+        with pytest.raises(AvrecError, match=f"Port {port} is in use"), traffic.Traffic(client, vehicles=1, port=port):
+            pass
+
+
+def test_a_traffic_manager_that_was_there_stays(client: Any, scene: Scene) -> None:
+    with traffic_manager(client) as manager:
+        with ReplaySession(client, scene, step_s=STEP_S, traffic_manager_port=manager.get_port()) as session:
+            session.take_over_ego("autopilot")
+            session.tick()
+        manager.global_percentage_speed_difference(10.0)
+        assert not traffic.is_free(manager.get_port())
 
 
 def test_pause_holds_the_world(session: ReplaySession) -> None:
