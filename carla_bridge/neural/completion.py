@@ -79,15 +79,23 @@ def completed(cloud: Gaussians, half: Float64, looks: Sequence[Look] = ()) -> tu
         missing |= ~_seen(shell, looks, mirrored=mirrored)
     if not missing.any():
         return cloud, 1.0
-    painted = (shell.paint == 1.0) & ~missing & np.isfinite(colour).all(1)
-    paint = DULL
-    if painted.sum() >= LEAST_PAINTED:
-        shown = np.median(colour[painted] / shade(shell.normals[painted])[:, None], axis=0)
-        red, green, blue = (np.clip(shown, 0.0, 1.0) ** GAMMA).tolist()
-        paint = red, green, blue
+    paint = _paint(shell, ~missing & np.isfinite(colour).all(1), colour, half)
     _, nearest = cKDTree(shell.places).query(cloud.means)
     whole = Gaussians.concatenate([cloud.take(~missing[nearest]), coloured(shell.take(missing), paint)])
     return whole, 1.0 - float(missing.mean())
+
+
+def _paint(shell: Shell, seen: Bool, colour: Float64, half: Float64) -> tuple[float, float, float]:
+    """Linear colour of a vehicle's paint: the median of its doors, or else of all that is painted."""
+    painted = (shell.paint == 1.0) & seen
+    x, _, z = (shell.places / half).T
+    doors = painted & (np.abs(x) < 0.6) & (z > -0.45) & (z < 0.0) & (np.abs(shell.normals[:, 1]) > 0.7)
+    for places in (doors, painted):
+        if places.sum() >= LEAST_PAINTED:
+            shown = np.median(colour[places] / shade(shell.normals[places])[:, None], axis=0)
+            red, green, blue = (np.clip(shown, 0.0, 1.0) ** GAMMA).tolist()
+            return red, green, blue
+    return DULL
 
 
 def looks_at(scene: Scene, track: Track) -> list[Look]:

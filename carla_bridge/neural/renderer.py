@@ -184,8 +184,7 @@ class SceneRenderer:
         x, y, z = request.pose.position
         ground = view.world.road_map.ground.at(*(np.array([each]) for each in (x, y, z)))
         up, height = local @ shot.rotation[0, 2], z - float(ground.z[0])
-        met = surface_depth(raster)
-        met = np.where(np.isfinite(met), met, np.nan_to_num(raster.depth, nan=FAR_M))  # edges let some sky through
+        met = np.nan_to_num(raster.depth.astype(np.float64), nan=FAR_M)  # smooth at edges, which let some sky through
         sky = transmittance(fog, np.full(met.shape, FAR_M), up, height)
         kept = sky + raster.alpha * (transmittance(fog, met, up, height) - sky)
         return foggy(rgb, kept, self._coloured(self._air, request).astype(np.float64))
