@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avrec.errors import AvrecError
-from avrec.scenario import ActorState, Director, Measurer, Measures, Scenario, overlap, replay
+from avrec.scenario import ActorState, Director, Measurer, Measures, Scenario, distance, overlap, replay
 from avrec.scene import Scene
 from carla_bridge.replay.meeting import LEVEL_M, will_touch
+from carla_bridge.replay.player import Driver
 from carla_bridge.replay.sightings import PLANNED, Sightings
 from carla_bridge.replay.stage import EGO, Cast
 from carla_bridge.replay.touches import Collision, Touches
@@ -27,6 +28,9 @@ CaseSource = Scenario | Callable[[Scenario], Scenario]
 
 NEAR_M = 20.0
 """Farther away nobody touches the ego."""
+HIT_MPS = 1.0
+"""More than brakes and drag change a speed by in a tick."""
+TOUCH_M = 0.02
 
 
 def scenario_of(
@@ -58,6 +62,14 @@ def scenario_of(
     return made
 
 
+class _Loan(NamedTuple):
+    """Somebody whom physics have for a tick: whom they are about to touch, their velocity [3], and by which boxes."""
+
+    other: str
+    velocity_mps: Float64
+    by_boxes: bool
+
+
 class CaseRun:
     """Steps the director with the ego that the client sees, and leaves those who touch somebody to physics.
 
@@ -71,7 +83,8 @@ class CaseRun:
     """
 
     def __init__(self, carla: Any, case: Scenario, cast: Cast) -> None:
-        self.case, self.cast = case, cast
+        self.case, self.cast, self._carla = case, cast, carla
+        self._lent: dict[str, _Loan] = {}
         self.struck: dict[str, str] = {}
         self._seen = Sightings(cast)
         self._director = Director(case, self._seen.shape)
@@ -95,27 +108,52 @@ class CaseRun:
             if player is None or key not in self._seen or player.driver not in PLANNED:
                 continue
             mine, ego = (self._seen.course(name, time_us, then) for name in (key, EGO))
-            if will_touch(mine, ego):
-                self._touches.note(key, time_us, by_boxes=True)
             met = {EGO} if will_touch(self._seen.course(key, time_us, then, as_spawned=True), ego) else set()
             there = (other for other in self.cast.players if other not in (key, EGO) and other in self._seen)
             others = {other for other in there if will_touch(mine, self._seen.course(other, time_us, then))}
             for other in sorted(met | others - self._beside.setdefault(key, others)):
-                self._let_go(key, other, time_us)
+                self._lend(key, other, other == EGO and will_touch(mine, ego))
                 if other != EGO and self.cast.players[other].driver in PLANNED:
-                    self._let_go(other, key, time_us)
+                    self._lend(other, key, False)
 
-    def _let_go(self, key: str, other: str, time_us: int) -> None:
-        log.info("%.2f s: %s touches %s; physics have it now.", (time_us - self.case.start_us) / 1e6, key, other)
-        self.struck.setdefault(key, other)
-        if key in self.case.actors:
-            self._director.let_go(key)
-        self.cast.let_go(self.cast.players[key], self._seen.last_us(key))
+    def _lend(self, key: str, other: str, by_boxes: bool) -> None:
+        """Physics have somebody for a tick; `_settle` decides whether they keep them."""
+        if key not in self._lent:
+            player, last_us = self.cast.players[key], self._seen.last_us(key)
+            self._lent[key] = _Loan(other, player.planned_velocity(last_us), by_boxes)
+            self.cast.let_go(player, last_us)
+
+    def _settle(self, time_us: int) -> None:
+        """Who touched somebody rests from now on; who was only near goes on as the case, or the recording, has it."""
+        hit = {key for key, loan in self._lent.items() if key in self.cast.players and self._was_hit(key, loan)}
+        for key, (other, _, by_boxes) in self._lent.items():
+            player = self.cast.players.get(key)
+            if player is None or player.driver is not Driver.NOBODY:
+                continue  # destroyed, or taken by the user meanwhile
+            if key not in hit and other not in hit:
+                self.cast.take_back(player)
+                continue
+            log.info("%.2f s: %s touches %s.", (time_us - self.case.start_us) / 1e6, key, other)
+            self.struck.setdefault(key, other)
+            if key in self.case.actors:
+                self._director.let_go(key)
+            if by_boxes:
+                self._touches.note(key, time_us, by_boxes=True)
+            self.cast.run(player.rest(self._carla))
+        self._lent.clear()
+
+    def _was_hit(self, key: str, loan: _Loan) -> bool:
+        """Whether something changed a body's motion in the last tick, or still touches it."""
+        if float(np.linalg.norm((self._seen.velocity(key) - loan.velocity_mps)[:2])) > HIT_MPS:
+            return True
+        boxes = self._seen.box(key, as_spawned=True), self._seen.box(loan.other, as_spawned=True)
+        return loan.other in self.cast.players and distance(*boxes) < TOUCH_M
 
     def saw(self, time_us: int, frame: int) -> None:
         """Look at where everybody is after a tick."""
         self._seen.saw(time_us)
         self._touches.saw(time_us, frame, self.cast)
+        self._settle(time_us)
         ego = self._seen.box(EGO)
         level = [
             key

@@ -25,7 +25,7 @@ HIT_BRAKE = 0.6
 
 
 class Driver(StrEnum):
-    """Who moves an actor."""
+    """Who moves an actor; nobody does so after a collision in a case."""
 
     RECORDING = "recording"
     CASE = "case"
@@ -157,11 +157,19 @@ class Player:
         return moves
 
     def let_go(self, carla: Any, time_us: int) -> list[Any]:
-        """The body was hit: physics have it, and a vehicle brakes; the commands that do so."""
+        """The body is about to be hit: physics have it, at the speed that it has; the commands that do so."""
+        velocity = flip_points(self.planned_velocity(time_us))
         moves = self.free(carla, time_us, Driver.NOBODY)
-        if not self.walks:
-            moves.append(carla.command.ApplyVehicleControl(self.actor, carla.VehicleControl(brake=HIT_BRAKE)))
+        if self.walks:
+            ahead, speed = carla.Vector3D(*velocity.tolist()), float(np.hypot(*velocity[:2]))
+            moves.append(carla.command.ApplyWalkerControl(self.actor, carla.WalkerControl(ahead, speed)))
         return moves
+
+    def rest(self, carla: Any) -> list[Any]:
+        """The body was hit: a vehicle brakes, a person walks no more; the commands that do so."""
+        if self.walks:
+            return [carla.command.ApplyWalkerControl(self.actor, carla.WalkerControl())]
+        return [carla.command.ApplyVehicleControl(self.actor, carla.VehicleControl(brake=HIT_BRAKE))]
 
     def follow_recording(self, carla: Any) -> list[Any]:
         """Take the actor back; it jumps to where the recording, or the case, has it."""

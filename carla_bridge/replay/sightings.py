@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from avrec.scenario import Box, EgoShape, EgoState
 from avrec.scenario.boxes import box_of_pose
-from avrec.scene import Scene
 from carla_bridge.replay.meeting import Course, course_of
 from carla_bridge.replay.player import Driver, Player
 from carla_bridge.replay.stage import EGO, Cast
@@ -75,12 +74,12 @@ class Sightings:
             return EgoState(ego.recorded_pose(time_us), ego.planned_velocity(time_us))
         return EgoState(self._gone_on(EGO, time_us), self.velocity(EGO))
 
-    def box(self, key: str) -> Box:
-        """The box of somebody as last seen, with their velocity; of an actor the recorded one."""
+    def box(self, key: str, *, as_spawned: bool = False) -> Box:
+        """The box of somebody as last seen, with their velocity; of an actor the recorded one (see `course`)."""
         pose = self._seen[key][-1].pose
         if key == EGO:
             return EgoState(pose, self.velocity(EGO)).box(self.shape)
-        length, width = _size(self._scene, key)
+        length, width = self._size(key, as_spawned)
         return box_of_pose(pose, length, width, self.velocity(key))
 
     def height(self, key: str) -> float:
@@ -108,22 +107,21 @@ class Sightings:
             middle = np.eye(4)
             middle[0, 3] = self.shape.ahead_m
             return course_of(now @ middle, later @ middle, dt, (self.shape.length_m, self.shape.width_m))
-        length, width = _size(self._scene, key)
+        return course_of(now, later, dt, self._size(key, as_spawned))
+
+    def _size(self, key: str, as_spawned: bool) -> tuple[float, float]:
+        size = self._scene.track(key).size_m
+        length, width = float(size[0]), float(size[1])
         if as_spawned:
-            extent = player.actor.bounding_box.extent
+            extent = self._cast.players[key].actor.bounding_box.extent
             length, width = max(length, 2 * extent.x), max(width, 2 * extent.y)
-        return course_of(now, later, dt, (length, width))
+        return length, width
 
     def _gone_on(self, key: str, time_us: int) -> Float64:
         seen = self._seen[key][-1]
         pose = seen.pose.copy()
         pose[:3, 3] += self.velocity(key) * (time_us - seen.time_us) / 1e6
         return pose
-
-
-def _size(scene: Scene, key: str) -> tuple[float, float]:
-    size = scene.track(key).size_m
-    return float(size[0]), float(size[1])
 
 
 def _shape(ego: Player) -> EgoShape:
