@@ -59,13 +59,17 @@ def iris(radius: float, blades: int, roundness: float) -> Float32:
         blades: corners of its polygon.
         roundness: 1 for a circle, 0 for straight blades.
     """
-    reach = int(np.ceil(radius - 0.5)) if radius > 0.5 else 0
+    if radius < 1.5:
+        beside = radius * radius / 8.0  # spreads a point as a disc does: by a quarter of the squared radius
+        line = np.array([beside, 1.0 - 2.0 * beside, beside])
+        return np.asarray(np.outer(line, line), np.float32)
+    reach = int(np.ceil(radius - 0.5))
     side = 2 * reach + 1
     grid = (np.arange(side * OVERSAMPLED) + 0.5) / OVERSAMPLED - side / 2
     x, y = np.meshgrid(grid, grid)
     turned = np.mod(np.arctan2(y, x) + pi / 2, 2 * pi / blades) - pi / blades
     edge = roundness + (1.0 - roundness) * cos(pi / blades) / np.cos(turned)
-    inside = (np.hypot(x, y) <= max(radius, 0.5) * edge).astype(np.float64)
+    inside = (np.hypot(x, y) <= radius * edge).astype(np.float64)
     kernel = inside.reshape(side, OVERSAMPLED, side, OVERSAMPLED).mean((1, 3))
     return np.asarray(kernel / kernel.sum(), np.float32)
 
@@ -100,6 +104,10 @@ def unfocused(linear: Float32, radius: Float64, near: NDArray[np.bool_], blades:
             continue
         size = SHARP_PX * 2.0 ** (number / LEVELS_PER_OCTAVE)
         own = np.minimum(np.maximum(radius, SHARP_PX) / size, 1.0).astype(np.float32) ** 2
+        if number == 0:  # what is sharp stays as it is
+            out += mine[..., None] * linear
+            veil += light * (mine * over)[..., None]
+            continue
         # What lies under something near is made up from its surroundings.
         gathered = _filtered(light * (own * np.maximum(1.0 - over, HIDDEN))[..., None], size, blades, roundness)
         out += mine[..., None] * gathered[..., :3] / gathered[..., 3:]

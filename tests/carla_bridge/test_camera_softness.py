@@ -53,8 +53,13 @@ def test_the_opening_has_its_shape(blades: int, roundness: float, area: float) -
     assert 1.0 / kernel[10, 10] == pytest.approx(area * 100, rel=0.02)
 
 
-def test_the_smallest_opening_is_a_pixel() -> None:
-    np.testing.assert_array_equal(iris(0.3, 5, 1.0), [[1.0]])
+@pytest.mark.parametrize("radius", [0.4, 0.9, 1.4, 3.0, 6.0])
+def test_openings_spread_light_as_discs_do(radius: float) -> None:
+    """A disc's standard deviation is half of its radius along each axis."""
+    kernel = iris(radius, 5, 1.0)
+    assert kernel.sum() == pytest.approx(1.0, abs=1e-6)
+    off = np.arange(len(kernel)) - len(kernel) // 2
+    assert (kernel.sum(0) * off**2).sum() == pytest.approx(radius**2 / 4, rel=0.15)
 
 
 def test_a_point_of_light_shows_the_opening() -> None:
@@ -361,3 +366,10 @@ def test_what_softens_is_known_by_name() -> None:
     assert softened_by(with_values(focal_distance=300, blur_radius=1, motion_blur_max_distortion=9)) == {
         *("motion", "focus", "haze")
     }
+
+
+def test_the_border_stays_as_bright_as_it_is() -> None:
+    """Where something comes from outside of the picture nobody knows it."""
+    colour = np.full((20, 20, 3), 0.5, np.float32)
+    way = np.full((20, 20, 2), 7.3, np.float32)
+    np.testing.assert_allclose(smeared(colour, way, np.ones((20, 20), np.float32)), colour, atol=1e-6)
