@@ -16,7 +16,7 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 DEFAULT_ALTITUDE_DEG, DEFAULT_AZIMUTH_DEG = 38.0, 130.0
-"""Of the sun where the weather does not say (negative numbers, as a fresh episode has)."""
+"""Of the sun where the weather does not say (negative numbers, as the client's preset ``Default`` has)."""
 _DAY = np.array([0.18, 0.36, 0.74])
 _DAY_EDGE = np.array([0.62, 0.72, 0.82])
 _DUSK = np.array([0.16, 0.20, 0.38])
@@ -72,7 +72,7 @@ def sky_numbers(weather: Sequence[float], pixel_rad: float) -> Float32:
 
 
 def _given(weather: Sequence[float]) -> bool:
-    """Whether a client has set it: a fresh episode has -1 everywhere."""
+    """Whether the weather says anything: the client's preset ``Default`` has -1 everywhere."""
     return weather[0] >= 0.0
 
 

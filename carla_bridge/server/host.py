@@ -22,7 +22,7 @@ from carla_bridge.server.rpc.registry import Method
 from carla_bridge.server.snapshot import MAP_CHANGED, SnapshotWriter
 from carla_bridge.server.streaming.streams import Streams
 from carla_bridge.server.streaming.tokens import token
-from carla_bridge.server.wire.settings import EpisodeSettings
+from carla_bridge.server.wire.settings import FRESH_WEATHER, EpisodeSettings
 from carla_bridge.world import RoadMap, World
 from carla_bridge.world.ackermann import AckermannGains
 from carla_bridge.world.actor import Actor, ActorSpec, Kind
@@ -41,7 +41,6 @@ log = logging.getLogger(__name__)
 WORLD_STREAM = 1
 FREE_STEP_S = 0.05
 """Step of a world that runs by itself and has none set."""
-NEUTRAL_WEATHER = [-1.0] * 10 + [1.0, 0.03, 0.0331, 0.0]
 
 
 @dataclass
@@ -67,7 +66,7 @@ class Host:
     maps: dict[str, RoadMap] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
     settings: EpisodeSettings = field(default_factory=EpisodeSettings)
-    weather: list[float] = field(default_factory=lambda: list(NEUTRAL_WEATHER))
+    weather: list[float] = field(default_factory=lambda: list(FRESH_WEATHER))
     traffic_managers: dict[int, tuple[str, int, Any]] = field(default_factory=dict)
     unknown_calls: Counter[str] = field(default_factory=Counter)
     failures: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -109,7 +108,7 @@ class Host:
         self.recorder = self.replayer = None
         if reset_settings:
             self.settings = EpisodeSettings()
-        self.weather = list(NEUTRAL_WEATHER)
+        self.weather = list(FRESH_WEATHER)
         self._begin(road_map, self.world)
 
     def _begin(self, road_map: RoadMap, before: World | None = None) -> None:

@@ -77,6 +77,8 @@ def test_settings_and_weather_come_back(world: Any) -> None:
     assert found.no_rendering_mode
     assert found.max_substeps == 16
     assert found.tile_stream_distance == 1234.0
+    fresh = world.get_weather()
+    assert (fresh.cloudiness, fresh.sun_altitude_angle, fresh.precipitation) == (25.0, 38.0, 0.0)
     weather = carla.WeatherParameters.ClearSunset
     world.set_weather(weather)
     assert world.get_weather() == weather

@@ -18,6 +18,7 @@ from carla_bridge.sensors.plain import PlainRenderer
 from carla_bridge.sensors.rendering import CameraRequest, WorldView
 from carla_bridge.server.blueprints import catalogue, spec_of
 from carla_bridge.server.blueprints.others import TRAFFIC_LIGHT
+from carla_bridge.server.wire.settings import FRESH_WEATHER, WEATHER_FIELDS
 from carla_bridge.world import RoadMap, World, read_road_map
 from carla_bridge.world.actor import Actor
 from carla_bridge.world.labels import Label
@@ -356,3 +357,12 @@ def test_worlds_on_one_map_do_not_see_each_other(loop: RoadMap) -> None:
     assert near == [14, 16, 14]
     here.destroy(car.id)
     assert np.isinf(cast(WorldView(here, NOON), origin, ahead, 50.0)[0][0])
+
+
+def test_a_fresh_weather_says_what_is_shown() -> None:
+    """The client's preset ``Default`` leaves all open; a fresh world looks the same and says how."""
+    assert len(FRESH_WEATHER) == WEATHER_FIELDS
+    unsaid = (*(-1.0,) * 10, *FRESH_WEATHER[10:])
+    np.testing.assert_array_equal(sky_numbers(FRESH_WEATHER, 0.001), sky_numbers(unsaid, 0.001))
+    rain = (FRESH_WEATHER[0], 80.0, *FRESH_WEATHER[2:])
+    assert np.abs(sky_numbers(rain, 0.001) - sky_numbers(FRESH_WEATHER, 0.001)).max() > 0.1

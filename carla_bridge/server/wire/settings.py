@@ -7,9 +7,11 @@ from typing import Any
 
 from carla_bridge.server.wire.values import numbers_in
 
-__all__ = ["WEATHER_FIELDS", "EpisodeSettings", "settings_in", "settings_out"]
+__all__ = ["FRESH_WEATHER", "WEATHER_FIELDS", "EpisodeSettings", "settings_in", "settings_out"]
 
 WEATHER_FIELDS = 14
+FRESH_WEATHER = (25.0, 0.0, 0.0, 0.0, 130.0, 38.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.03, 0.0331, 0.0)
+"""Of a fresh episode: what its pictures show, so that a client can read it, change one number and send it back."""
 SHORTEST_STEP_S, LONGEST_STEP_S = 1e-6, 10.0
 _LAST = ("culling_m", "deterministic_ragdolls", "tile_stream_m", "actor_active_m", "spectator_as_ego")
 
