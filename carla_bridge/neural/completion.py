@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from avrec.drive import Track
 from avrec.gaussians import Gaussians, with_both_sides
-from avrec.geometry import Camera, OpenCVPinholeCamera, apply, invert
+from avrec.geometry import Camera, OpenCVPinholeCamera, apply, invert, matrix_from_quaternion
 from avrec.raster import SCENE_SETTINGS, View, rasterize
 from avrec.scene import Scene
 from carla_bridge.looks.vehicles import vehicle_shape
@@ -29,8 +29,8 @@ Bool = NDArray[np.bool_]
 Look = tuple[Camera, Float64]
 """A camera model, and box_from_camera [4, 4]."""
 
-MARGIN_M = 0.1
-"""Gaussians that are further out of their box belong to what stood around."""
+MARGIN_M, REACH_M = 0.1, 0.25
+"""Gaussians whose middles, or two deviations, are further out of their box belong to what stood around."""
 FINE_M = 0.2
 """Blobs smaller than this draw what was seen; larger ones only fill."""
 SOLID = 0.85
@@ -56,8 +56,12 @@ LEAST_PAINTED = 30
 
 
 def within_box(cloud: Gaussians, half: Float64) -> Gaussians:
-    """The Gaussians in a box around the origin, or near it."""
-    return cloud.take(np.asarray((np.abs(cloud.means) <= half + MARGIN_M).all(1)))
+    """The Gaussians that lie in a box around the origin and reach out of it a little at most."""
+    axes = matrix_from_quaternion(cloud.quaternions.astype(np.float64))
+    reach = np.sqrt((axes**2 * np.exp(2.0 * cloud.log_scales[:, None, :])).sum(2))
+    far = np.abs(cloud.means) > half + MARGIN_M
+    far |= np.abs(cloud.means) + 2.0 * reach > half + REACH_M
+    return cloud.take(~far.any(1))
 
 
 def completed(cloud: Gaussians, half: Float64, looks: Sequence[Look] = ()) -> tuple[Gaussians, float]:

@@ -30,6 +30,8 @@ PANE = np.array([0.20, 0.23, 0.26])
 """What is seen in windows."""
 SHADOW, SHADOW_REACH, SHADOW_STEP_M = 0.65, 1.12, 0.3
 """Opacity of the shadow below a body's middle, how far it reaches over the half sizes, and between its blobs."""
+SHADOW_FULL_M = 0.8
+"""Of the half length and width; below what is narrower light comes in from the sides."""
 SHADOW_UP_M, SHADOW_THICK_M = 0.08, 0.03
 SET_ON_M = 0.04
 """Faces so near before others of the same direction are set on them."""
@@ -183,10 +185,10 @@ def shadow(half: Float64 | tuple[float, float, float]) -> Gaussians:
     Many, for Gaussians are blended in the order of their middles: one big blob would lie behind the road's nearer half.
     """
     hx, hy, hz = (float(each) for each in half)
-    counts = [max(round(2 * side * SHADOW_REACH / SHADOW_STEP_M), 3) for side in (hx, hy)]
+    counts = [max(round(2 * side * SHADOW_REACH / SHADOW_STEP_M), 6) for side in (hx, hy)]
     x, y = (((np.arange(n) + 0.5) / n * 2 - 1) * SHADOW_REACH for n in counts)
     share = (np.minimum(1.0, (SHADOW_REACH - np.abs(each)) / (SHADOW_REACH - 0.7)) for each in (x, y))
-    dark = SHADOW * np.multiply.outer(*share).ravel()
+    dark = SHADOW * min(hx / SHADOW_FULL_M, hy / SHADOW_FULL_M, 1.0) * np.multiply.outer(*share).ravel()
     places = np.stack(np.meshgrid(x * hx, y * hy, [SHADOW_UP_M - hz], indexing="ij"), axis=-1).reshape(-1, 3)
     widths = [2 * SHADOW_REACH * side / n * WIDE for side, n in zip((hx, hy), counts, strict=True)]
     return Gaussians.from_parts(
