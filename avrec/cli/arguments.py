@@ -121,9 +121,7 @@ def parse_names(text: str | None, option: str) -> list[str] | None:
         return None
     names = [part.strip() for part in text.split(",")]
     if not all(names):
-        raise AvrecError(
-            f"{option} has an empty name in '{text}'. Write names with commas between: {option} left,right"
-        )
+        raise AvrecError(f"{option} has an empty name in '{text}'. Write names with commas between: {option} NAME,NAME")
     return list(dict.fromkeys(names))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avrec.cli.arguments import DrivePath, Flag, MapPath, OutputPath, TrafficSide, refuse_existing
@@ -42,22 +43,23 @@ def infer(drive: DrivePath, *, output: OutputPath, traffic: TrafficSide = None, 
 def convert(source: MapPath, *, output: OutputPath, overwrite: Flag = False) -> None:
     """Write any map that avrec reads as OpenDRIVE that simulators open alike.
 
-    Reads Argoverse 2 logs and vector maps, the map beside a drive (in the drive's world), and OpenDRIVE itself, which
-    comes out as version 1.8 with offsets and odd geometry resolved.
+    Reads Argoverse 2 logs and vector maps, the map beside a drive (in the drive's world) or in a scene file, and
+    OpenDRIVE itself, which comes out as version 1.8 with offsets and odd geometry resolved.
 
     Example:
         avrec map convert street/ -o map.xodr
 
     Args:
-        source: an .xodr file, an Argoverse 2 log folder or map, a map.json, or a drive with a map beside it.
+        source: an .xodr file, an Argoverse 2 log folder or map, a map.json, a scene file, or a drive with a map beside
+            it.
         output: the OpenDRIVE file to write.
         overwrite: replace a file that is there already.
     """
-    from avrec.maps import open_map, write_opendrive
+    from avrec.maps import write_opendrive
 
     refuse_existing(output, overwrite=overwrite)
     with reporting():
-        graph = open_map(source)
+        graph = _opened(source)
         write_opendrive(graph, output)
     _summary(graph, str(output))
 
@@ -71,13 +73,13 @@ def check(map: MapPath, *, json: Flag = False) -> None:
         avrec map check map.xodr
 
     Args:
-        map: an .xodr file, or another map that avrec reads.
+        map: an .xodr file, a scene file, or another map that avrec reads.
         json: print the findings as JSON.
     """
-    from avrec.maps import check_map, open_map
+    from avrec.maps import check_map
 
     with reporting():
-        graph = open_map(map)
+        graph = _opened(map)
         findings = check_map(graph)
     failed = any(finding.severity == "error" for finding in findings)
     if json:
@@ -89,6 +91,14 @@ def check(map: MapPath, *, json: Flag = False) -> None:
         _summary(graph, "no error found" if not failed else "errors found")
     if failed:
         raise SystemExit(1)
+
+
+def _opened(path: Path) -> LaneGraph:
+    """The map in a file, beside a drive, or in a scene file."""
+    from avrec.maps import open_map
+    from avrec.scene.package_map import is_package, read_package_map
+
+    return read_package_map(path) if path.is_file() and is_package(path) else open_map(path)
 
 
 def _summary(graph: LaneGraph, what: str) -> None:

@@ -49,7 +49,14 @@ def open_map(path: str | Path) -> LaneGraph:
     if path.is_dir():
         if any(path.glob("log_map_archive_*.json")) or any(path.glob("map/log_map_archive_*.json")):
             return read_av2_map(path)
-        graph = drive_map(Drive.open(path))
+        try:
+            drive = Drive.open(path)
+        except DataError as reason:
+            raise DataError(
+                f"{path} holds no map that avrec knows: there is no log_map_archive_*.json of Argoverse 2 in it or in "
+                f"its map/. As a recording with a map beside it: {reason}"
+            ) from reason
+        graph = drive_map(drive)
         if graph is None:
             raise DataError(f"The drive {path} has no map beside it. Try: avrec map infer {path} -o map.xodr")
         return graph

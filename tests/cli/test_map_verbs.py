@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from avrec.cli import main
 from avrec.maps import read_opendrive
 from tests.maps.support import lane, road, section, xodr
+from tests.scene.complete import complete_scene
 
 
 def test_a_street_s_map_becomes_opendrive(
@@ -59,3 +61,30 @@ def test_mistakes_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
     assert error.count("avrec: ") == 4
     assert "Traceback" not in error
     assert not (tmp_path / "a.xodr").exists()
+
+
+def test_the_map_in_a_scene_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene, bare, out = tmp_path / "with.usdz", tmp_path / "without.usdz", tmp_path / "map.xodr"
+    map_xodr = xodr(road(section(lane(1), lane(-1))))
+    whole = complete_scene(20, 0)
+    replace(whole, map_xodr=map_xodr).save(scene)
+    replace(whole, map_xodr=None).save(bare)
+    assert main(["map", "convert", str(scene), "-o", str(out)]) == 0
+    assert set(read_opendrive(out).lanes) == set(read_opendrive(map_xodr).lanes)
+    assert main(["map", "check", str(scene)]) == 0
+    capsys.readouterr()
+    assert main(["map", "check", str(bare)]) == 2
+    assert "has no map. Infer one from its recording" in capsys.readouterr().err
+    broken = tmp_path / "broken.usdz"
+    broken.write_bytes(scene.read_bytes()[:5000])
+    assert main(["map", "check", str(broken)]) == 2
+    assert "broken.usdz" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_map_is_told_what_was_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "LICENSE").write_text("")
+    assert main(["map", "convert", str(tmp_path / "log"), "-o", str(tmp_path / "map.xodr")]) == 2
+    said = capsys.readouterr().err
+    assert "log_map_archive_*.json of Argoverse 2" in said
+    assert "transforms.json" in said

@@ -263,3 +263,15 @@ def test_what_avrec_writes_of_any_scene_has_no_mistake_of_form(scene: Scene) -> 
     assert not [str(f) for f in found if f.where.startswith(formed) and f.severity != "note"]
     strict = ("metadata.yaml: uuid", "metadata.yaml: sensors", "metadata.yaml: time_range", "metadata.yaml: training")
     assert not [str(f) for f in found if f.where.startswith(strict)]
+
+
+def test_what_is_no_package_is_not_to_be_renamed_but_imported(tmp_path: Path) -> None:
+    cloud, package = tmp_path / "cloud.spz", tmp_path / "cut.usdz"
+    for path in (cloud, package):
+        path.write_bytes(b"something else")
+    (found,) = validate(cloud).findings
+    assert "scene import" in found.remedy
+    assert ".." not in str(found)
+    (found,) = validate(package).findings
+    assert "Fetch the file once more" in found.remedy
+    assert str(found).count("Fetch") == 1

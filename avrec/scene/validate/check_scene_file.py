@@ -59,18 +59,22 @@ def validate(path: str | Path, consumers: Sequence[str] = CONSUMERS, *, compose:
         why = "it is not an ordinary file" if path.exists() else "there is no such file"
         raise DataError(f"Cannot read {path}: {why}; check the path.")
     findings: list[Finding] = []
+    named = path.suffix == ".usdz"
     try:
         with np.errstate(all="ignore"), Archive(path) as archive:
             findings.extend(_check(archive))
             layers = any(name.endswith((".usda", ".usdc", ".usd")) for name in archive.members)
-        if compose and layers and "isaac" in consumers and path.suffix == ".usdz":
+        if compose and layers and "isaac" in consumers and named:
             findings.extend(check_stage(path))
+        if not named:
+            why = "Tools recognise packages by it"
+            findings.append(warning(CONSUMERS, "package", "its name does not end in .usdz", why, "Rename the file"))
     except DataError as reason:
         remedy = "Fetch the file once more, or save the scene again"
-        findings.append(error((*CONSUMERS, *AVREC), "package", str(reason), "Nobody can open it", remedy))
-    if path.suffix != ".usdz":
-        why = "Tools recognise packages by it"
-        findings.append(warning(CONSUMERS, "package", "its name does not end in .usdz", why, "Rename the file"))
+        if not named:
+            remedy = "Validate takes scene files; of Gaussians `avrec scene import` makes one"
+        what = str(reason).partition(". ")[0]  # the rest is its own remedy
+        findings.append(error((*CONSUMERS, *AVREC), "package", what, "Nobody can open it", remedy))
     return Report.of_findings(path, consumers, findings)
 
 
