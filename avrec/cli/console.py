@@ -155,6 +155,8 @@ def reporting() -> Iterator[Progress]:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         progress = PlainProgress(sys.stderr)
+    # What an added actor looks like is a note of its case, too, and verbs print those.
+    handler.addFilter(lambda record: record.name != "avrec.scenario.looks")
     logger = logging.getLogger("avrec")
     level_before = logger.level
     logger.setLevel(logging.DEBUG if debugging() else logging.WARNING)

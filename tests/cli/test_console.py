@@ -74,3 +74,12 @@ def test_progress_and_logs_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> N
 def test_json_takes_numpy_and_says_null_for_what_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"psnr": np.float32(31.5), "ssim": float("nan"), "per_frame": np.array([1, 2]), "file": Path("a")})
     assert json.loads(capsys.readouterr().out) == {"psnr": 31.5, "ssim": None, "per_frame": [1, 2], "file": "a"}
+
+
+def test_what_verbs_print_as_notes_is_not_logged_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting():
+        logging.getLogger("avrec.scenario.looks").warning("a grey figure")
+        logging.getLogger("avrec.scenario.rehearsal").warning("something else")
+    said = capsys.readouterr().err
+    assert "something else" in said
+    assert "grey figure" not in said
