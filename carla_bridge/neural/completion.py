@@ -61,7 +61,7 @@ def within_box(cloud: Gaussians, half: Float64) -> Gaussians:
     reach = np.sqrt((axes**2 * np.exp(2.0 * cloud.log_scales[:, None, :])).sum(2))
     far = np.abs(cloud.means) > half + MARGIN_M
     far |= np.abs(cloud.means) + 2.0 * reach > half + REACH_M
-    return cloud.take(~far.any(1))
+    return cloud.take(np.asarray(~far.any(axis=1)))
 
 
 def completed(cloud: Gaussians, half: Float64, looks: Sequence[Look] = ()) -> tuple[Gaussians, float]:
