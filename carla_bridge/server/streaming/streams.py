@@ -30,7 +30,7 @@ MAX_AWAITED = 64
 """Readers of one stream that the world waits for."""
 SUBSCRIBE_S = 0.5
 """How long the world waits for the connection that a client announced by asking for a token."""
-SETTLE_S = 0.05
+SETTLE_S = 0.1
 """How long a client's threads may be busy with what came last, on a machine that is not crowded. The official client
 crashes when it leaves a stream before they have noticed that they are connected, and when it loads a world while one of
 them still handles a snapshot: the connection that it then makes is freed while they use it."""
