@@ -47,6 +47,7 @@ NEIGHBOURS_M = 0.3
 FAR_M = 30.0
 """From further off a recording shows too little of a vehicle."""
 MOST_LOOKS = 40
+LEFT = np.array([0.0, 1.0, 0.0])
 GLANCING = 0.2
 """Least cosine of the angle at which a face was seen."""
 LEAST_VIEWS = 1e-6
@@ -125,7 +126,7 @@ def _seen(shell: Shell, looks: Sequence[Look], *, mirrored: bool) -> Bool:
         facing = (away * shell.normals).sum(1) > GLANCING * np.linalg.norm(away, axis=1)
         seen[facing] |= camera.project(apply(invert(box_from_camera), shell.places[facing]))[1]
     if mirrored:
-        _, twin = cKDTree(shell.places).query(shell.places * [1.0, -1.0, 1.0])
+        _, twin = cKDTree(shell.places).query(shell.places - 2.0 * shell.places * LEFT)
         seen |= seen[twin]
     return seen
 
