@@ -38,16 +38,37 @@ def pair_borders(
     count = max(int(np.ceil(max(along[-1] for along in alongs) / step_m)) + 1, 2)
     places = [np.linspace(0.0, along[-1], count) for along in alongs]
     sides = [_at(line, along, place) for line, along, place in zip((left, right), alongs, places, strict=True)]
+    # A cross section that swings moves the centre line, which swings its neighbours: no less than a lane's width of the
+    # course says what is square to it, or short steps would never settle.
+    width = float(np.median(np.linalg.norm(sides[0][:, :2] - sides[1][:, :2], axis=1)))
+    whole = max(round(width / 2 / _step(alongs, count)), 1)
+    rows = np.arange(1, count - 1)
+    reach = np.minimum(np.minimum(rows, count - 1 - rows), whole)
+    pull = reach / (2 * whole)  # half way at most: tight turns would swing
     for _ in range(refine if count > 2 else 0):
         center = (sides[0] + sides[1]) / 2
-        course = center[2:, :2] - center[:-2, :2]
+        course = center[rows + reach, :2] - center[rows - reach, :2]
         course /= np.maximum(np.linalg.norm(course, axis=1, keepdims=True), 1e-9)
         for index, (line, along) in enumerate(zip((left, right), alongs, strict=True)):
             crossed = _crossings(line, along, center[1:-1, :2], course, places[index][1:-1])
-            places[index][1:-1] = (places[index][1:-1] + crossed) / 2  # half way: tight turns would swing
+            places[index][1:-1] += pull * (crossed - places[index][1:-1])
+            places[index] = _evened(places[index], whole)
             places[index] = np.clip(np.maximum.accumulate(places[index]), 0.0, along[-1])  # borders run one way
             sides[index] = _at(line, along, places[index])
     return (sides[0] + sides[1]) / 2, sides[0], sides[1]
+
+
+def _evened(places: Float64, whole: int) -> Float64:
+    """Moving means over at most 2 ``whole`` + 1 values, fewer towards the ends, which stay."""
+    sums = np.concatenate([[0.0], np.cumsum(places)])
+    rows = np.arange(len(places))
+    reach = np.minimum(np.minimum(rows, len(places) - 1 - rows), whole)
+    return np.asarray((sums[rows + reach + 1] - sums[rows - reach]) / (2 * reach + 1))
+
+
+def _step(alongs: list[Float64], count: int) -> float:
+    """Mean distance between cross sections."""
+    return max(float(sum(along[-1] for along in alongs)) / 2 / (count - 1), 1e-6)
 
 
 def _at(line: Float64, along: Float64, places: Float64) -> Float64:

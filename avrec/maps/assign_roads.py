@@ -13,33 +13,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec.drive.borders import arc_lengths, pair_borders
+from avrec.drive.borders import pair_borders
 from avrec.drive.lane_graph import Junction, Lane, LaneGraph, Road
+from avrec.maps.square_cuts import STEP_M, Cut, clip, context, square_cut
 
 __all__ = ["assign_roads"]
 
 Float64 = NDArray[np.float64]
-
-FORK_M = 8.0
-"""Length of the connecting road that is made where lanes fork or merge outside a junction."""
-STEP_M = 0.5
-"""Between the cross sections of lanes that were cut anew; tight turns need them close."""
-_SHARE = 0.3
-_CONTEXT_M = 40.0
-_CONTEXT_LANES = 4
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """A line across lanes: a point on it and the heading of the traffic that crosses it."""
-
-    point: Float64
-    heading: float
-
-    def ahead(self, points: Float64) -> Float64:
-        """Distance [N] of points [N, >=2] beyond the line."""
-        direction = np.array([np.cos(self.heading), np.sin(self.heading)])
-        return np.asarray((points[:, :2] - self.point[:2]) @ direction)
 
 
 @dataclass
@@ -48,7 +28,7 @@ class _Strip:
 
     lanes: list[Lane]
     connecting: bool
-    cuts: dict[str, _Cut] = field(default_factory=dict)
+    cuts: dict[str, Cut] = field(default_factory=dict)
 
 
 def assign_roads(graph: LaneGraph) -> LaneGraph:
@@ -67,7 +47,7 @@ def assign_roads(graph: LaneGraph) -> LaneGraph:
             for end in ("start", "end"):
                 here = (place[strip.lanes[0].id][0], end)
                 if here in nodes.partners or len(strip.lanes) > 1:  # side by side, lanes end at one station
-                    strip.cuts[end] = _square_cut(strip, end, moved=forks.get(here, False))
+                    strip.cuts[end] = square_cut(strip.lanes, end, moved=forks.get(here, False))
     ordered = sorted(strips, key=lambda strip: strip.connecting)  # connecting roads end where others begin
     recut = {id(strip): _recut(graph, strip, nodes) for strip in ordered}
     built = [recut[id(strip)] for strip in strips]
@@ -174,80 +154,6 @@ def _beside(graph: LaneGraph, lane: Lane, side: str) -> Lane | None:
     return other if close and other.junction is None else None
 
 
-def _heading(line: Float64, end: str) -> Float64:
-    """Unit direction over the two metres at one end."""
-    along = arc_lengths(line)
-    reach = min(2.0, float(along[-1]))
-    edge = along[-1] - reach if end == "end" else reach
-    inner = np.array([np.interp(edge, along, line[:, axis]) for axis in range(2)])
-    step = line[-1, :2] - inner if end == "end" else inner - line[0, :2]
-    return np.asarray(step / max(float(np.hypot(*step)), 1e-9))
-
-
-def _square_cut(strip: _Strip, end: str, *, moved: bool) -> _Cut:
-    """Square across all lanes, inside each of them, and further in where a fork takes some metres."""
-    direction = np.array([_heading(lane.center, end) for lane in strip.lanes]).sum(axis=0)
-    heading = float(np.arctan2(direction[1], direction[0]))
-    index = 0 if end == "start" else -1
-    first = strip.lanes[0].left[index]
-    cut = _Cut(first, heading)
-    corners = np.array([line[index] for lane in strip.lanes for line in (lane.left, lane.right)])
-    ahead = cut.ahead(corners)
-    length = min(lane.length_m for lane in strip.lanes)
-    inward = float(ahead.max() if end == "start" else -ahead.min())
-    inward = min(inward, 0.4 * length)
-    if moved:
-        inward += min(FORK_M, _SHARE * length)
-    step = inward if end == "start" else -inward
-    return _Cut(first + step * np.array([np.cos(heading), np.sin(heading), 0.0]), heading)
-
-
-def _context(graph: LaneGraph, lane: Lane, side: str) -> tuple[Float64, int, int]:
-    """A border of the lane, led on into the lanes before and after it, and where its own first and last point are."""
-    parts: list[Float64] = [getattr(lane, side)]
-    first = 0
-    for back in (True, False):
-        at, led = lane, 0.0
-        for _ in range(_CONTEXT_LANES):
-            names = at.predecessors if back else at.successors
-            beyond = next((graph.lanes[name] for name in names if name in graph.lanes), None)
-            if beyond is None or led > _CONTEXT_M:
-                break
-            line: Float64 = getattr(beyond, side)
-            if back:
-                parts.insert(0, line[:-1])
-                first += len(line) - 1
-            else:
-                parts.append(line[1:])
-            at, led = beyond, led + beyond.length_m
-    return np.concatenate(parts), first, first + len(getattr(lane, side)) - 1
-
-
-def _clipped(line: Float64, first: int, last: int, start: _Cut | None, end: _Cut | None) -> Float64:
-    """A border between two cuts, which are looked for near two of its points."""
-    along = arc_lengths(line)
-    edges = []
-    for cut, edge in ((start, along[first]), (end, along[last])):
-        place = edge
-        if cut is not None:
-            ahead = cut.ahead(line)
-            crossing = np.flatnonzero((ahead[:-1] <= 0) & (ahead[1:] > 0))
-            if len(crossing):
-                share = -ahead[crossing] / (ahead[crossing + 1] - ahead[crossing])
-                places = along[crossing] + share * np.diff(along)[crossing]
-                nearest = places[np.argmin(np.abs(places - edge))]
-                if abs(nearest - edge) < _CONTEXT_M:
-                    place = nearest
-        edges.append(float(place))
-    low, high = edges
-    if high - low < 0.05:
-        low, high = along[first], along[last]
-    inside = along[(along > low + 1e-6) & (along < high - 1e-6)]
-    wanted = np.concatenate([[low], inside, [high]])
-    keep = np.append(True, np.diff(along) > 1e-9)
-    return np.stack([np.interp(wanted, along[keep], line[keep, axis]) for axis in range(3)], axis=1)
-
-
 def _recut(graph: LaneGraph, strip: _Strip, nodes: _Nodes) -> list[Lane]:
     """The strip's lanes between its cuts. Where one strip leads to one other, both end at the first one's cut."""
     for end, shared in (("start", "end"), ("end", "start")):
@@ -261,7 +167,7 @@ def _recut(graph: LaneGraph, strip: _Strip, nodes: _Nodes) -> list[Lane]:
     lanes = []
     for lane in strip.lanes:
         sides = [
-            _clipped(*_context(graph, lane, side), strip.cuts.get("start"), strip.cuts.get("end"))
+            clip(*context(graph, lane, side), strip.cuts.get("start"), strip.cuts.get("end"))
             for side in ("left", "right")
         ]
         center, left, right = pair_borders(sides[0], sides[1], STEP_M)
@@ -269,14 +175,14 @@ def _recut(graph: LaneGraph, strip: _Strip, nodes: _Nodes) -> list[Lane]:
     return lanes
 
 
-def _piece(graph: LaneGraph, source: str, target: str, start: _Cut, end: _Cut) -> Lane:
+def _piece(graph: LaneGraph, source: str, target: str, start: Cut, end: Cut) -> Lane:
     """The way from one lane to another between the cuts of their roads."""
     before, after = graph.lanes[source], graph.lanes[target]
     sides = []
     for side in ("left", "right"):
         line = np.concatenate([getattr(before, side)[:-1], getattr(after, side)])
         joint = len(getattr(before, side)) - 1
-        sides.append(_clipped(line, joint, joint, start, end))
+        sides.append(clip(line, joint, joint, start, end))
     center, left, right = pair_borders(sides[0], sides[1], STEP_M)
     return replace(
         after,
@@ -303,9 +209,7 @@ def _joined(
     lanes: dict[str, Lane] = {}
     roads: dict[str, Road] = {}
 
-    def add(
-        members: list[Lane], junction: str | None, cuts: dict[str, _Cut], against: list[Lane] | None = None
-    ) -> None:
+    def add(members: list[Lane], junction: str | None, cuts: dict[str, Cut], against: list[Lane] | None = None) -> None:
         name = str(len(roads) + 1)
         # In a tight turn the inner border may shrink to a point; the centre line does not.
         reference = members[0].center if len(members) == 1 and not against else members[0].left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from avrec.maps.cubics import longest
 from avrec.maps.reference_line import Curve, Line, ParamPoly3, ReferenceLine
@@ -15,6 +16,10 @@ Float64 = NDArray[np.float64]
 MAX_TURN_RAD = 0.5
 """One cubic turns no further, so that its parameter stays its arc length within millimetres."""
 MAX_PIECE_M = 100.0
+MAX_ASIDE_M = 0.1
+"""How far the line may leave the points near an end whose heading is given."""
+GENTLE = 0.5
+"""Curvature there times the reach; at 1 the normals meet."""
 _CLOSEST_M = 1e-3
 _STRAIGHT_RAD = 1e-7
 
@@ -35,6 +40,10 @@ def fit_reference(
         headings: float64 [N] radians at the points; NaN, or ``None`` for all, where they follow from the points.
     """
     kept = _thinned(np.asarray(points, dtype=np.float64))
+    if headings is not None:
+        kept = _eased(points, kept, headings, reach)
+        kept = _eased(points[::-1], [len(points) - 1 - index for index in kept[::-1]], headings[::-1] + np.pi, reach)
+        kept = [len(points) - 1 - index for index in kept[::-1]]
     line = points[kept]
     tangents = _tangents(line)
     guessed = np.arctan2(tangents[:, 1], tangents[:, 0])
@@ -89,6 +98,34 @@ def _thinned(points: Float64) -> list[int]:
     while len(kept) > 1 and np.hypot(*(points[-1] - points[kept[-1]])) <= _CLOSEST_M:
         kept.pop()
     return [*kept, len(points) - 1]
+
+
+def _eased(points: Float64, kept: list[int], headings: Float64, reach: float) -> list[int]:
+    """Without the points just after the first, where the curve would turn into the heading given there too sharply.
+
+    The curve leaves the points by some centimetres instead: normals that cross within reach would fold the lanes.
+    """
+    if np.isnan(headings[kept[0]]) or len(kept) < 4:
+        return kept
+    line = points[kept]
+    tangents = _tangents(line)
+    bearing = np.arctan2(tangents[:, 1], tangents[:, 0])
+    best, least = 1, np.inf
+    for end in range(1, len(kept) // 2):
+        length, start, curve = _curve(line[0], line[end], headings[kept[0]], bearing[end])
+        d = np.linspace(0.0, length, 8 * end + 9)
+        x, y, _, curvature = curve.local(d, length)
+        cos, sin = np.cos(start), np.sin(start)
+        at = line[0] + np.stack([x * cos - y * sin, x * sin + y * cos], axis=1)
+        aside = cKDTree(at).query(line[: end + 1])[0].max()
+        if aside > MAX_ASIDE_M:
+            break
+        sharpest = float(np.abs(curvature).max()) * reach
+        if sharpest < 0.9 * least:
+            best, least = end, sharpest
+        if sharpest < GENTLE:
+            break
+    return [kept[0], *kept[best:]]
 
 
 def _tangents(line: Float64) -> Float64:

@@ -179,7 +179,10 @@ def _trace(road: Road, lane: Lane, stations: Stations, known: Float64 | None) ->
         # The road is this lane: its width around its centre line, even where a tight turn lets borders meet.
         inner, outer = _borders(road, lane)
         half = np.linalg.norm(inner[:, :2] - outer[:, :2], axis=1) / 2 * (1 if lane.slot < 0 else -1)
-        sides = (np.stack([known, t, line[:, 2]], axis=1) for t, line in ((half, inner), (-half, outer)))
+        middle = stations.beside(known, lane.center[:, :2])[0]
+        sides = (
+            np.stack([known, t, line[:, 2]], axis=1) for t, line in ((middle + half, inner), (middle - half, outer))
+        )
         return _Trace(lane, *(_rising(rows) for rows in sides))
     inner, outer = (_traced_line(road, line, stations, known) for line in _borders(road, lane))
     return _Trace(lane, inner, outer)
