@@ -40,7 +40,8 @@ def fit_reference(
         headings: float64 [N] radians at the points; NaN, or ``None`` for all, where they follow from the points.
     """
     kept = _thinned(np.asarray(points, dtype=np.float64))
-    if headings is not None:
+    free = headings is None or bool(np.isnan(headings[kept[1:-1]]).all())
+    if free and headings is not None:
         kept = _eased(points, kept, headings, reach)
         kept = _eased(points[::-1], [len(points) - 1 - index for index in kept[::-1]], headings[::-1] + np.pi, reach)
         kept = [len(points) - 1 - index for index in kept[::-1]]
@@ -70,6 +71,8 @@ def fit_reference(
             return _error(line[part], bearing[part], along[part], reach) <= tolerance
 
         good = longest(first, max(limit, first + 1), fits)
+        if free:
+            good = _gentlest(line, bearing, first, range(good, max(limit, good) + 1), reach)
         x, y = line[first]
         length, heading, curve = _curve(line[first], line[good], bearing[first], bearing[good])
         if pieces and isinstance(curve, Line) and isinstance(pieces[-1][4], Line):
@@ -110,22 +113,30 @@ def _eased(points: Float64, kept: list[int], headings: Float64, reach: float) ->
     line = points[kept]
     tangents = _tangents(line)
     bearing = np.arctan2(tangents[:, 1], tangents[:, 0])
-    best, least = 1, np.inf
-    for end in range(1, len(kept) // 2):
-        length, start, curve = _curve(line[0], line[end], headings[kept[0]], bearing[end])
-        d = np.linspace(0.0, length, 8 * end + 9)
-        x, y, _, curvature = curve.local(d, length)
-        cos, sin = np.cos(start), np.sin(start)
-        at = line[0] + np.stack([x * cos - y * sin, x * sin + y * cos], axis=1)
-        aside = cKDTree(at).query(line[: end + 1])[0].max()
-        if aside > MAX_ASIDE_M:
-            break
+    bearing[0] = headings[kept[0]]
+    return [kept[0], *kept[_gentlest(line, bearing, 0, range(1, len(kept) // 2), reach) :]]
+
+
+def _gentlest(line: Float64, bearing: Float64, first: int, ends: range, reach: float) -> int:
+    """Where a curve from the first point should end: at the first of the ends to which it bends gently.
+
+    Where there is none, where it bends the least among those that it reaches near the points between.
+    """
+    best, least = ends[0], np.inf
+    for end in ends:
+        length, start, curve = _curve(line[first], line[end], bearing[first], bearing[end])
+        x, y, _, curvature = curve.local(np.linspace(0.0, length, 8 * (end - first) + 9), length)
         sharpest = float(np.abs(curvature).max()) * reach
+        if end > ends[0]:
+            cos, sin = np.cos(start), np.sin(start)
+            at = line[first] + np.stack([x * cos - y * sin, x * sin + y * cos], axis=1)
+            if cKDTree(at).query(line[first : end + 1])[0].max() > MAX_ASIDE_M:
+                break
         if sharpest < 0.9 * least:
             best, least = end, sharpest
         if sharpest < GENTLE:
             break
-    return [kept[0], *kept[best:]]
+    return best
 
 
 def _tangents(line: Float64) -> Float64:
