@@ -52,8 +52,8 @@ def square_cut(lanes: Sequence[Lane], end: str, *, moved: bool) -> Cut:
     direction = np.array([_heading(lane.center, end) for lane in lanes]).sum(axis=0)
     heading = float(np.arctan2(direction[1], direction[0]))
     index = 0 if end == "start" else -1
-    first = lanes[0].left[index]
-    cut = Cut(first, heading)
+    middle = (lanes[0].left[index] + lanes[-1].right[index]) / 2
+    cut = Cut(middle, heading)
     corners = np.array([line[index] for lane in lanes for line in (lane.left, lane.right)])
     ahead = cut.ahead(corners)
     length = min(lane.length_m for lane in lanes)
@@ -62,7 +62,7 @@ def square_cut(lanes: Sequence[Lane], end: str, *, moved: bool) -> Cut:
     if moved:
         return _cut_inside(lanes, end, inward + min(FORK_M, _SHARE * length))
     step = inward if end == "start" else -inward
-    return Cut(first + step * np.array([np.cos(heading), np.sin(heading), 0.0]), heading)
+    return Cut(middle + step * np.array([np.cos(heading), np.sin(heading), 0.0]), heading)
 
 
 def _cut_inside(lanes: Sequence[Lane], end: str, inward: float) -> Cut:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -92,6 +94,100 @@ def test_a_fork_outside_a_junction_gets_connecting_roads() -> None:
     original = np.concatenate([lane.center for lane in lanes[:2]])
     assert farthest(whole, original) < 0.05
     assert not [finding for finding in check_map(graph) if finding.severity == "error"]
+
+
+def backward(lanes: dict[str, Lane]) -> float:
+    """Metres that borders and centre lines run against the course of their lane, in all."""
+    total = 0.0
+    for lane in lanes.values():
+        course = np.gradient(lane.center[:, :2], axis=0)
+        course /= np.linalg.norm(course, axis=1, keepdims=True)
+        for line in (lane.left, lane.center, lane.right):
+            steps = (np.diff(line[:, :2], axis=0) * (course[1:] + course[:-1]) / 2).sum(axis=1)
+            total -= float(steps[steps < 0].sum())
+    return total
+
+
+def turning(side: int) -> LaneGraph:
+    """A lane 7.8 m wide turns by 90 degrees, radius 9.5 m, and forks where the turn ends; borders are coarse."""
+    angles = np.linspace(0.0, np.pi / 2, 7)
+
+    def arc(radius: float) -> list[tuple[float, float]]:
+        turn = [(20 + radius * np.sin(a), side * (9.5 - radius * np.cos(a))) for a in angles]
+        return [(0.0, side * (9.5 - radius)), *turn]
+
+    inner, outer = arc(5.6), arc(13.4)
+    straight = [(inner[-1], (25.6, side * 40.0)), (outer[-1], (33.4, side * 40.0))]
+    bent = [(inner[-1], (23.0, side * 40.0)), (outer[-1], (28.0, side * 40.0))]
+    lanes = [
+        strip(name, *(pair if side > 0 else pair[::-1]), **links)
+        for name, pair, links in (
+            ("in", (inner, outer), {"successors": ("on", "off")}),
+            ("on", straight, {"predecessors": ("in",)}),
+            ("off", bent, {"predecessors": ("in",)}),
+        )
+    ]
+    return LaneGraph(lanes={lane.id: lane for lane in lanes})
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_fork_at_the_end_of_a_turn_is_cut_across_the_turn(side: int) -> None:
+    """The lane is cut 8 m before its end: there it heads elsewhere than at the end."""
+    lanes = turning(side)
+    lanes = lanes.with_changes(lanes={**lanes.lanes, "in": replace(lanes.lanes["in"], junction="x")})
+    graph = assign_roads(lanes)
+    assert set(graph.lanes) == {"in", "on", "off", "in>on", "in>off"}
+    end = graph.lanes["in"]
+    across = end.right[-1, :2] - end.left[-1, :2]
+    assert np.linalg.norm(across) == pytest.approx(7.8, abs=0.25)
+    middle = np.array([20.0, side * 9.5])  # of the turn: cuts run through it
+    radius = (end.left if side > 0 else end.right)[-1, :2] - middle
+    assert abs(across @ radius) == pytest.approx(np.linalg.norm(across) * np.linalg.norm(radius), rel=0.02)
+    found = read_opendrive(write_opendrive(graph))
+    assert apart(graph, found) < 0.05
+    assert backward(found.lanes) < 0.05
+    assert {finding.what for finding in check_map(found)} <= {"no projection"}
+    for name in ("in", "in>on"):
+        assert np.percentile(found.lanes[name].widths_m, [0, 100]) == pytest.approx([7.8, 7.8], abs=0.4)
+
+
+def test_lanes_far_from_a_kink_at_the_end_of_their_road_do_not_turn_back() -> None:
+    """The road ends square to all its lanes, and its reference line comes in at 8 degrees to that."""
+    lanes = []
+    for index in range(4):
+        kink = 0.06 if index == 0 else 0.0
+        left, right = ([(0.0, -3.5 * k), (39.6, -3.5 * k), (40.0, -3.5 * k)] for k in (index, index + 1))
+        left[-1] = (40.0, left[-1][1] + kink)
+        neighbors = {"left_neighbor": Neighbor(f"a{index - 1}") if index else None,
+                     "right_neighbor": Neighbor(f"a{index + 1}") if index < 3 else None}  # fmt: skip
+        lanes.append(strip(f"a{index}", left, right, successors=(f"b{index}",), **neighbors))
+        after = [[(40.0, y[-1][1]), (80.0, y[0][1])] for y in (left, right)]
+        neighbors = {side: n and replace(n, lane=n.lane.replace("a", "b")) for side, n in neighbors.items()}
+        lanes.append(strip(f"b{index}", after[0], after[1], predecessors=(f"a{index}",), **neighbors))
+    graph = assign_roads(LaneGraph(lanes={lane.id: lane for lane in lanes}))
+    assert len(graph.roads) == 2
+    found = read_opendrive(write_opendrive(graph))
+    assert apart(graph, found) < 0.02
+    assert backward(found.lanes) < 1e-3
+    assert {finding.what for finding in check_map(found)} <= {"no projection"}
+
+
+def test_cross_sections_of_a_wide_lane_in_a_tight_turn_settle() -> None:
+    """Close together, each turns its neighbours by more than it was turned itself."""
+    angles = np.linspace(0.0, np.pi / 2, 8)
+    for inner_radius in (1.5, 3.0):
+        sides = [np.array([[r * np.sin(a), -r * np.cos(a), 0.0] for a in angles]) for r in (inner_radius, 9.0)]
+        sides[0] = np.concatenate([sides[0], [[inner_radius, 6.0, 0.0]]])
+        sides[1] = np.concatenate([sides[1], [[9.0, 6.0, 0.0]]])
+        center, left, right = pair_borders(sides[0], sides[1], 0.5)
+        steps = np.diff(center[:, :2], axis=0)
+        turns = np.diff(np.unwrap(np.arctan2(steps[:, 1], steps[:, 0])))
+        assert np.abs(turns).max() < np.radians(15.0)
+        assert turns.min() > np.radians(-3.0)
+        across = (right - left)[2:-2, :2]
+        course = center[3:-1, :2] - center[1:-3, :2]
+        lean = (across * course).sum(axis=1) / np.linalg.norm(across, axis=1) / np.linalg.norm(course, axis=1)
+        assert np.degrees(np.arcsin(np.abs(lean))).max() < 15.0
 
 
 def test_a_tight_turn_keeps_its_centre_line() -> None:
