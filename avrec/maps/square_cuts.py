@@ -44,7 +44,7 @@ def _heading(line: Float64, end: str) -> Float64:
     edge = along[-1] - reach if end == "end" else reach
     inner = np.array([np.interp(edge, along, line[:, axis]) for axis in range(2)])
     step = line[-1, :2] - inner if end == "end" else inner - line[0, :2]
-    return np.asarray(step / max(float(np.hypot(*step)), 1e-9))
+    return _unit(step)
 
 
 def square_cut(lanes: Sequence[Lane], end: str, *, moved: bool) -> Cut:
@@ -71,11 +71,15 @@ def _cut_inside(lanes: Sequence[Lane], end: str, inward: float) -> Cut:
     along = arc_lengths(middle)
     place = inward if end == "start" else along[-1] - inward
     behind, point, beyond = (_at(middle, along, place + step) for step in (-STEP_M, 0.0, STEP_M))
-    x, y = (beyond - behind)[:2]
-    right_x, right_y = (_at(right, along, place) - _at(left, along, place))[:2]
-    if x * -right_y + y * right_x > 0.7 * np.hypot(x, y) * np.hypot(right_x, right_y) > 0:
-        x, y = -right_y, right_x  # from border to border, where these face each other
-    return Cut(point, float(np.arctan2(y, x)))
+    course = _unit((beyond - behind)[:2])
+    x, y = _unit((_at(right, along, place) - _at(left, along, place))[:2])
+    if course @ (-y, x) > 0.7:  # half way to the line from border to border, where these face each other
+        course = course + (-y, x)
+    return Cut(point, float(np.arctan2(course[1], course[0])))
+
+
+def _unit(step: Float64) -> Float64:
+    return np.asarray(step / max(float(np.hypot(*step)), 1e-9))
 
 
 def _at(line: Float64, along: Float64, place: float) -> Float64:
