@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from avrec.drive.borders import arc_lengths
 from avrec.drive.finding import Finding
 from avrec.drive.lane_graph import Lane, LaneGraph
 from avrec.maps.read_opendrive import read_opendrive
@@ -92,7 +93,7 @@ def _contacts(graph: LaneGraph) -> Iterator[Finding]:
 
 def _widths(graph: LaneGraph) -> Iterator[Finding]:
     for lane in _drivable(graph):
-        width = float(np.median(lane.widths_m))
+        width = _usual_width(lane)
         if not WIDTHS_M[0] <= width <= WIDTHS_M[1]:
             yield Finding("warning", f"{width:.2f} m wide", f"lane {lane.id}", "Check its borders or its kind.")
         course = np.gradient(lane.center[:, :2], axis=0)
@@ -100,6 +101,12 @@ def _widths(graph: LaneGraph) -> Iterator[Finding]:
         side = course[:, 0] * across[:, 1] - course[:, 1] * across[:, 0]
         if np.median(side) < -1e-6:
             yield Finding("error", "left and right border are swapped", f"lane {lane.id}", "Swap them.")
+
+
+def _usual_width(lane: Lane) -> float:
+    """Median along the lane, whose cross sections may lie closer in some places."""
+    along = arc_lengths(lane.center)
+    return float(np.median(np.interp(np.linspace(0.0, along[-1], 101), along, lane.widths_m)))
 
 
 def _courses(graph: LaneGraph) -> Iterator[Finding]:

@@ -176,12 +176,10 @@ def _rows(sections: list[tuple[Lane, ...]], own: Float64) -> list[Float64 | None
 
 def _trace(road: Road, lane: Lane, stations: Stations, known: Float64 | None) -> _Trace:
     if known is not None and np.array_equal(road.reference, lane.center) and road.along(lane.slot):
-        # The road is this lane: its width around its centre line, even where a tight turn lets borders meet.
+        # The road is this lane: its cross sections, even where a tight turn lets borders meet.
         inner, outer = _borders(road, lane)
-        half = np.linalg.norm(inner[:, :2] - outer[:, :2], axis=1) / 2 * (1 if lane.slot < 0 else -1)
-        middle = stations.beside(known, lane.center[:, :2])[0]
         sides = (
-            np.stack([known, t, line[:, 2]], axis=1) for t, line in ((middle + half, inner), (middle - half, outer))
+            np.stack([known, stations.beside(known, line[:, :2])[0], line[:, 2]], axis=1) for line in (inner, outer)
         )
         return _Trace(lane, *(_rising(rows) for rows in sides))
     inner, outer = (_traced_line(road, line, stations, known) for line in _borders(road, lane))

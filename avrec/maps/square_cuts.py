@@ -72,9 +72,10 @@ def _cut_inside(lanes: Sequence[Lane], end: str, inward: float) -> Cut:
     place = inward if end == "start" else along[-1] - inward
     behind, point, beyond = (_at(middle, along, place + step) for step in (-STEP_M, 0.0, STEP_M))
     course = _unit((beyond - behind)[:2])
-    x, y = _unit((_at(right, along, place) - _at(left, along, place))[:2])
-    if course @ (-y, x) > 0.7:  # half way to the line from border to border, where these face each other
-        course = course + (-y, x)
+    across = _unit((_at(right, along, place) - _at(left, along, place))[:2])
+    square = np.array([-across[1], across[0]])
+    if course @ square > 0.7:  # half way to the line from border to border, where these face each other
+        course = course + square
     return Cut(point, float(np.arctan2(course[1], course[0])))
 
 

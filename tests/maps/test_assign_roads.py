@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -96,7 +97,7 @@ def test_a_fork_outside_a_junction_gets_connecting_roads() -> None:
     assert not [finding for finding in check_map(graph) if finding.severity == "error"]
 
 
-def backward(lanes: dict[str, Lane]) -> float:
+def backward(lanes: Mapping[str, Lane]) -> float:
     """Metres that borders and centre lines run against the course of their lane, in all."""
     total = 0.0
     for lane in lanes.values():
@@ -172,22 +173,23 @@ def test_lanes_far_from_a_kink_at_the_end_of_their_road_do_not_turn_back() -> No
     assert {finding.what for finding in check_map(found)} <= {"no projection"}
 
 
-def test_cross_sections_of_a_wide_lane_in_a_tight_turn_settle() -> None:
+@pytest.mark.parametrize(("radius", "narrow", "wide", "count"), [(1.5, 3.0, 7.0, 7), (2.0, 4.0, 8.0, 9)])
+def test_cross_sections_of_a_wide_lane_in_a_tight_turn_settle(
+    radius: float, narrow: float, wide: float, count: int
+) -> None:
     """Close together, each turns its neighbours by more than it was turned itself."""
-    angles = np.linspace(0.0, np.pi / 2, 8)
-    for inner_radius in (1.5, 3.0):
-        sides = [np.array([[r * np.sin(a), -r * np.cos(a), 0.0] for a in angles]) for r in (inner_radius, 9.0)]
-        sides[0] = np.concatenate([sides[0], [[inner_radius, 6.0, 0.0]]])
-        sides[1] = np.concatenate([sides[1], [[9.0, 6.0, 0.0]]])
-        center, left, right = pair_borders(sides[0], sides[1], 0.5)
-        steps = np.diff(center[:, :2], axis=0)
-        turns = np.diff(np.unwrap(np.arctan2(steps[:, 1], steps[:, 0])))
-        assert np.abs(turns).max() < np.radians(15.0)
-        assert turns.min() > np.radians(-3.0)
-        across = (right - left)[2:-2, :2]
-        course = center[3:-1, :2] - center[1:-3, :2]
-        lean = (across * course).sum(axis=1) / np.linalg.norm(across, axis=1) / np.linalg.norm(course, axis=1)
-        assert np.degrees(np.arcsin(np.abs(lean))).max() < 15.0
+    angles = np.linspace(0.0, np.pi / 2, count)
+    turn = np.stack([np.sin(angles), np.cos(angles) - 1, 0 * angles], axis=1)
+    inner = np.array([[-4.0, 0.0, 0.0], *(radius * turn), [radius, -radius - 3, 0.0]])
+    outer = turn * (radius + wide, radius + narrow, 0.0) + (0.0, narrow, 0.0)
+    outer = np.array([[-4.0, narrow, 0.0], *outer, [radius + wide, -radius - 3, 0.0]])
+    center, left, right = pair_borders(outer, inner, 0.5)
+    steps = np.diff(center[:, :2], axis=0)
+    turns = np.degrees(np.diff(np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))))
+    assert turns.min() > -20.0  # to the right; the inner border turns by 10 to 15 degrees at each of its points
+    assert turns.max() < 2.0
+    for side, line in ((left, outer), (right, inner)):
+        assert farthest(side, line) < 1e-6
 
 
 def test_a_tight_turn_keeps_its_centre_line() -> None:
