@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,17 @@ import pytest
 from avrec.cli import app, main
 from tests.processes import LIMIT_S, ROOT, started
 
-BEFORE = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+
+
+@pytest.fixture(autouse=True)
+def usual_signals() -> Iterator[None]:
+    """As in a terminal: whoever runs the tests may have been told to ignore some, as `nohup` does."""
+    before = {number: signal.signal(number, usual) for number, usual in USUAL.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def said(number: signal.Signals) -> str:
@@ -39,7 +49,7 @@ def test_in_the_middle_of_work(
     assert main(["reconstruct"]) == CODES[number]
     assert capsys.readouterr().err == said(number)
     assert cleaned
-    assert {number: signal.getsignal(number) for number in BEFORE} == BEFORE
+    assert {number: signal.getsignal(number) for number in USUAL} == USUAL
 
 
 def test_a_verb_that_answers_ctrl_c_answers_sigterm(

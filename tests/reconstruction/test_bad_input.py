@@ -35,7 +35,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     assert "Traceback" not in err
     lines = [line for line in err.splitlines() if line.startswith("avrec: ")]
     assert len(lines) == 1
-    assert lines[0].endswith((".", ":40", "left,right"))
+    assert lines[0].endswith((".", ":40", "NAME,NAME"))
     return lines[0]
 
 
