@@ -19,6 +19,8 @@ GAP_M = 0.1
 """Lanes that follow one another may be this far apart."""
 TURN_DEG = 30.0
 WIDTHS_M = (1.8, 8.0)
+FOLD_M = 0.3
+"""Borders may run against their lane's course by this much in all, as on the inside of a tight turn."""
 _SHOWN = 8
 
 
@@ -36,7 +38,7 @@ def check_map(graph: LaneGraph) -> tuple[Finding, ...]:
     if not any(lane.drivable for lane in graph.lanes.values()):
         return (Finding("error", "no lane to drive on", graph.name or "map", "Map the road, or set the lanes' kinds."),)
     checks: tuple[Callable[[LaneGraph], Iterator[Finding]], ...] = (
-        _links, _contacts, _widths, _courses, _neighbors, _roads, _controls, _projection, _ways, _inferred,
+        _links, _contacts, _widths, _courses, _folds, _neighbors, _roads, _controls, _projection, _ways, _inferred,
     )  # fmt: skip
     found: list[Finding] = []
     for check in checks:
@@ -125,6 +127,24 @@ def _courses(graph: LaneGraph) -> Iterator[Finding]:
         if (rise / run).max() > 0.35:
             what = f"it climbs {100 * float((rise / run).max()):.0f} %"
             yield Finding("warning", what, f"lane {lane.id}", "Check its heights.")
+
+
+def _folds(graph: LaneGraph) -> Iterator[Finding]:
+    for lane in _drivable(graph):
+        along = arc_lengths(lane.center)
+        middle = (along[:-1] + along[1:]) / 2
+        ends = (np.clip(middle + step, 0.0, along[-1]) for step in (-0.5, 0.5))
+        behind, beyond = (
+            np.stack([np.interp(end, along, lane.center[:, axis]) for axis in (0, 1)], axis=1) for end in ends
+        )
+        course = beyond - behind
+        course /= np.maximum(np.linalg.norm(course, axis=1, keepdims=True), 1e-9)
+        for word, line in (("left", lane.left), ("right", lane.right)):
+            steps = (np.diff(line[:, :2], axis=0) * course).sum(axis=1)
+            back = -float(steps[steps < 0].sum())
+            if back > FOLD_M:
+                remedy = "Let the road's reference line bend more gently than its lanes are wide."
+                yield Finding("warning", f"its {word} border runs back by {back:.2f} m", f"lane {lane.id}", remedy)
 
 
 def _neighbors(graph: LaneGraph) -> Iterator[Finding]:

@@ -66,6 +66,7 @@ def changed(name: str, **values: object) -> LaneGraph:
         (changed("c", center=ladder().lanes["c"].center[::-1]), "error", "from the start of c"),
         (changed("a", left=ladder().lanes["a"].right, right=ladder().lanes["a"].left), "error", "swapped"),
         (changed("a", left=ladder().lanes["a"].left + np.array([0, 9, 0])), "warning", "12.50 m wide"),
+        (changed("a", left=ladder().lanes["a"].left[[0, 2, 1, 3, 4]]), "warning", "left border runs back by 12.50 m"),
         (changed("a", right_neighbor=Neighbor("zz")), "error", "neighbour zz"),
         (changed("a", right_neighbor=None), "warning", "not the reverse"),
         (changed("a", inferred=True, confidence=0.4), "note", "confidence from 0.40"),
