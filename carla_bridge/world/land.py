@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -47,15 +48,24 @@ class Land:
 
     def at(self, x: Float64, y: Float64) -> LandSample:
         """The land under points [N]; level beyond the grid."""
-        cell = float(self.x[1] - self.x[0])
-        i, u = _cell(x, self.x, cell)
-        j, v = _cell(y, self.y, cell)
-        low, east, north, high = self.z[i, j], self.z[i + 1, j], self.z[i, j + 1], self.z[i + 1, j + 1]
-        at_low = u + v <= 1.0
-        slope_x, slope_y = np.where(at_low, east - low, high - north), np.where(at_low, north - low, high - east)
-        z = np.where(at_low, low + u * slope_x + v * slope_y, high - (1.0 - u) * slope_x - (1.0 - v) * slope_y)
-        inside_x, inside_y = (x >= self.x[0]) & (x <= self.x[-1]), (y >= self.y[0]) & (y <= self.y[-1])
-        return LandSample(z, slope_x / cell * inside_x, slope_y / cell * inside_y)
+        i, u, inside_x = _cell(x, self.x, self._cell_m)
+        j, v, inside_y = _cell(y, self.y, self._cell_m)
+        upper = u + v > 1.0
+        z, slope_x, slope_y = self._triangles.take(2 * (i * (len(self.y) - 1) + j) + upper, axis=0).T
+        z = z + (u - upper) * slope_x + (v - upper) * slope_y
+        return LandSample(z, slope_x / self._cell_m * inside_x, slope_y / self._cell_m * inside_y)
+
+    @cached_property
+    def _cell_m(self) -> float:
+        return float(self.x[1] - self.x[0])
+
+    @cached_property
+    def _triangles(self) -> Float64:
+        """The lower and the upper triangle of each cell: height at their corner of the grid, rise along x and y."""
+        low, east, north, high = self.z[:-1, :-1], self.z[1:, :-1], self.z[:-1, 1:], self.z[1:, 1:]
+        lower = np.stack([low, east - low, north - low], axis=-1)
+        upper = np.stack([high, high - north, high - east], axis=-1)
+        return np.stack([lower, upper], axis=2).reshape(-1, 3)
 
 
 def land_around(spots: Float64, heights: Float64, steep: Float64, size_m: float) -> Land:
@@ -85,8 +95,9 @@ def land_around(spots: Float64, heights: Float64, steep: Float64, size_m: float)
     return Land(x, y, np.minimum(z, lowest), np.isfinite(lowest))
 
 
-def _cell(place: Float64, line: Float64, cell: float) -> tuple[NDArray[np.int64], Float64]:
-    """Which cell of a line of them, and how far into it."""
-    at = np.clip((place - line[0]) / cell, 0.0, len(line) - 1.0)
+def _cell(place: Float64, line: Float64, cell_m: float) -> tuple[NDArray[np.int64], Float64, NDArray[np.bool_]]:
+    """Which cell of a line of them, how far into it, and whether it is none beyond their ends."""
+    along = (place - line[0]) / cell_m
+    at = np.minimum(np.maximum(along, 0.0), len(line) - 1.0)
     index = np.minimum(at.astype(np.int64), len(line) - 2)
-    return index, at - index
+    return index, at - index, at == along
