@@ -38,14 +38,12 @@ class Profile:
         version: as the server answers.
         sensor_types: number of each kind of stream.
         first_attribute_type: number of the boolean attribute type; the others follow.
-        geodesy: which of the two formulas of `transform_to_geolocation` this client computes.
         subscribes_anew: whether this client leaves the world's stream when it has loaded a world, and comes back.
     """
 
     version: str
     sensor_types: Mapping[str, int]
     first_attribute_type: int
-    geodesy: str
     subscribes_anew: bool
 
 
@@ -58,14 +56,12 @@ PROFILES: Mapping[str, Profile] = {
         "0.9.16",
         _numbers(*_COMMON, "cosmos", "world", "gbuffer_u8", "gbuffer_f32", "v2x", "v2x_custom"),
         first_attribute_type=1,
-        geodesy="transverse",
         subscribes_anew=True,
     ),
     "0.9.15": Profile(
         "0.9.15",
         _numbers(*_COMMON, "world", "gbuffer_u8", "gbuffer_f32"),
         first_attribute_type=0,
-        geodesy="mercator",
         subscribes_anew=False,
     ),
 }
