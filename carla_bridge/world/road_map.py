@@ -40,6 +40,8 @@ MAX_SPAWN_POINTS = 2000
 CAR_ROOM_M = (5.5, 2.2)
 """Length and width that a place to spawn at keeps from the others."""
 STOREY_M = 3.0
+BEND_MPS2 = 2.0
+"""Sideways acceleration that people in a car take for comfortable."""
 ON_THE_WAY_M = 2.0
 SCENE_SUFFIX = ".usdz"
 
@@ -141,7 +143,7 @@ def _map_of_scene(path: Path) -> tuple[Scene, bytes]:
 
 
 def _limits_kmh(lanes: tuple[Lane, ...]) -> Float64:
-    """Speed limits by lane, km/h; where a map says none, as in junctions, the one of the lanes before still holds."""
+    """Speed limits by lane, km/h; where a map says none, as in junctions, the one before holds, but for tight bends."""
     known = {lane.id: lane.speed_limit_mps * 3.6 for lane in lanes if lane.speed_limit_mps is not None}
     waiting = [lane for lane in lanes if lane.id not in known]
     while waiting:
@@ -149,12 +151,21 @@ def _limits_kmh(lanes: tuple[Lane, ...]) -> Float64:
         for lane in waiting:
             before = [known[name] for name in lane.predecessors if name in known]
             if before:
-                told[lane.id] = min(before)
+                told[lane.id] = min(*before, _bend_kmh(lane))
         if not told:
             break
         known.update(told)
         waiting = [lane for lane in waiting if lane.id not in told]
     return np.array([*(known.get(lane.id, DEFAULT_LIMIT_KMH) for lane in lanes), DEFAULT_LIMIT_KMH])
+
+
+def _bend_kmh(lane: Lane) -> float:
+    """What a lane's bend as a whole can be driven at with `BEND_MPS2` to the side, and at least the usual limit."""
+    steps = np.diff(lane.center[:, :2], axis=0)
+    first, last = steps[0], steps[-1]
+    turn = abs(np.arctan2(first[0] * last[1] - first[1] * last[0], first @ last))
+    radius = float(np.linalg.norm(steps, axis=1).sum() / max(turn, 1e-6))
+    return max(DEFAULT_LIMIT_KMH, 3.6 * float(np.sqrt(BEND_MPS2 * radius)))
 
 
 def _seen_first(spots: tuple[Pose, ...], scene: Scene) -> tuple[Pose, ...]:

@@ -16,6 +16,7 @@ from avrec.scene import Scene
 from carla_bridge.server.host import Host
 from carla_bridge.server.profiles import profile_of
 from carla_bridge.world import RoadMap, World, read_road_map
+from carla_bridge.world import road_map as road_map_module
 from carla_bridge.world.actor import Actor, ActorSpec, Kind, SpawnError
 from carla_bridge.world.client_map import text_for_clients
 from carla_bridge.world.contacts import Pairs
@@ -259,16 +260,26 @@ def test_the_map_gives_the_speed_limit(loop: RoadMap) -> None:
     assert loop.limits_kmh[world.fleet.lane[car.slot]] == pytest.approx(LIMIT_KMH)
 
 
-def test_a_speed_limit_holds_until_the_next_one() -> None:
-    """Without limits of their own the two bends have those of the straights that lead into them: 40 and 70 km/h."""
+@pytest.mark.parametrize(
+    ("comfort_mps2", "outer", "inner"), [(100.0, 70.0, 70.0), (8.0, 52.664, 49.098), (2.0, 30.0, 30.0)]
+)
+def test_a_speed_limit_holds_until_the_next_one(
+    comfort_mps2: float, outer: float, inner: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the two bends those of the straights before hold, 40 and 70 km/h, or what their radius of 25 +- 1.75 m allows.
+
+    That is 3.6 sqrt(8 * 26.75) km/h, and never less than 30.
+    """
+    monkeypatch.setattr(road_map_module, "BEND_MPS2", comfort_mps2)
     bare, said = re.compile(rb'<type s="0" type="town">.*?</type>'), loop_map().split(b"<road ")
     said[2], said[4] = bare.sub(b"", said[2]), bare.sub(b"", said[4])
     said[3] = said[3].replace(b'max="40"', b'max="70"')
     road_map = read_road_map(b"<road ".join(said))
     limits = {(lane.road, lane.slot): kmh for lane, kmh in zip(road_map.lanes, road_map.limits_kmh[:-1], strict=True)}
     driven = {key: kmh for key, kmh in limits.items() if abs(key[1]) == 1}
-    assert {road: driven[road, -1] for road in "0123"} == pytest.approx({"0": 40, "1": 40, "2": 70, "3": 70})
-    assert {road: driven[road, 1] for road in "0123"} == pytest.approx({"0": 40, "1": 70, "2": 70, "3": 40})
+    slow = min(40.0, inner)
+    assert [driven[road, -1] for road in "0123"] == pytest.approx([40, slow, 70, outer], abs=0.5)
+    assert [driven[road, 1] for road in "0123"] == pytest.approx([40, inner, 70, slow], abs=0.5)
     unsaid = read_road_map(bare.sub(b"", loop_map()))
     assert set(unsaid.limits_kmh) == {30.0}
 
