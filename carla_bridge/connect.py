@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from avrec.errors import AvrecError, require
+from carla_bridge.raw_rpc import is_answered
 from carla_bridge.server import serve
 
 __all__ = ["connect", "own_world"]
@@ -19,9 +20,6 @@ _NOBODY = (
     "No CARLA server answers at {host}:{port}. Start CARLA there, or an embedded world with: "
     "avrec carla serve scene.usdz --port {port}"
 )
-_ASK_VERSION = b"\x94\x00\x00\xa7version\x90"
-"""MessagePack of a call: an array of four, the kind 0, the number 0, the name, no arguments."""
-_ARRAY_OF_FOUR = b"\x94"
 
 
 def connect(host: str, port: int, timeout_s: float = 60.0) -> Any:
@@ -72,13 +70,12 @@ def _check_that_rpc_is_spoken(host: str, port: int) -> None:
     """Ask without the client first: what is no RPC, as an SSH server's greeting, would end the process in there."""
     try:
         with socket.create_connection((host, port), ANSWER_S) as asking:
-            asking.sendall(_ASK_VERSION)
-            answer = asking.recv(1)
+            speaks = is_answered(asking, "version")
     except (socket.gaierror, OverflowError, UnicodeError) as error:  # a name without an address, no number of a port
         raise AvrecError(f"{host}:{port} is no address ({error}). Check --host and --port.") from error
     except OSError as error:
         raise AvrecError(_NOBODY.format(host=host, port=port)) from error
-    if answer != _ARRAY_OF_FOUR:
+    if not speaks:
         raise AvrecError(
             f"What answers at {host}:{port} is no CARLA server. Check the port; CARLA's is 2000 as a rule."
         )

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-import msgpack
+from carla_bridge.raw_rpc import is_answered
 
 __all__ = ["tick", "watched"]
 
@@ -33,8 +33,6 @@ LOST_S = 5.0
 """After the server's step; a Traffic Manager's takes milliseconds."""
 LOOK_S = 0.5
 ANSWER_S = 5.0
-_REQUEST = 0
-"""Kind of a MessagePack-RPC message: [0, number, name, arguments]."""
 
 
 @dataclass(eq=False)
@@ -121,9 +119,8 @@ def _wake(lost: _Tick) -> None:
         try:
             with socket.create_connection(("127.0.0.1", port), ANSWER_S) as connection:
                 # Leaving the synchronous mode notifies who waits; back in it, the woken one ends its step as ever.
-                for number, synchronous in enumerate((False, True)):
-                    connection.sendall(msgpack.packb([_REQUEST, number, "set_synchronous_mode", [synchronous]]))
-                    connection.recv(64)
+                for synchronous in (False, True):
+                    is_answered(connection, "set_synchronous_mode", synchronous)
         except OSError as error:
             log.error("The Traffic Manager on port %d could not be woken: %s.", port, error)
         time.sleep(LOOK_S)

@@ -14,9 +14,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-import msgpack
-
 from avrec.errors import AvrecError, require
+from carla_bridge.raw_rpc import is_answered
 from carla_bridge.tick_guard import tick, watched
 
 __all__ = ["Traffic", "is_free", "manager_on"]
@@ -242,8 +241,7 @@ def _is_manager(port: int) -> bool:
     """Whether what listens on a port of this machine answers as a Traffic Manager does."""
     try:
         with socket.create_connection(("127.0.0.1", port), ANSWER_S) as asking:
-            asking.sendall(msgpack.packb([0, 0, "health_check_remote_TM", []]))
-            return asking.recv(1) == b"\x94"  # an array of four, as every answer is
+            return is_answered(asking, "health_check_remote_TM")
     except OSError:
         return False
 

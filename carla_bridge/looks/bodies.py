@@ -12,7 +12,7 @@ from carla_bridge.world.actor import Actor, ActorSpec, Kind
 from carla_bridge.world.bumping import open_doors
 from carla_bridge.world.labels import Label
 
-__all__ = ["Key", "doors_of", "lamps_of", "paint_of", "shape_of"]
+__all__ = ["DEFAULT_PAINT", "HIGH", "LOW", "Key", "doors_of", "lamps_of", "paint_of", "shape_of"]
 
 Key = tuple[object, ...]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avrec.geometry import matrix_from_rpy
 from avrec.mesh.painted import Surface
 from avrec.mesh.rays import Hits, RayStage
-from carla_bridge.looks.bodies import doors_of, lamps_of, paint_of, shape_of
+from carla_bridge.looks.bodies import HIGH, LOW, Key, doors_of, lamps_of, paint_of, shape_of
 from carla_bridge.looks.furniture import fixtures_of
 from carla_bridge.looks.scenery import scenery
 from carla_bridge.looks.weather import sky_numbers
@@ -33,7 +33,6 @@ Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
-LOW, HIGH = 0x2, 0x4  # carla.VehicleLightState
 MOST_HEADLIGHTS = 12
 HEADLIGHT_M = 160.0
 DIP_RAD = 0.045
@@ -61,7 +60,7 @@ class WorldStage:
         self._fixtures = [numbers[id(each.surface)] for each in fixtures]
         self._fixed = _matrices(np.array([each.pose for each in fixtures]).reshape(-1, 6))
         self._signals = [each.signal for each in fixtures]
-        self._shapes: dict[tuple[object, ...], int] = {}
+        self._shapes: dict[Key, int] = {}
         self._placed: tuple[object, ...] | None = None
         self._world: ref[World] | None = None
         self._owners: Int64 = np.zeros(0, dtype=np.int64)
@@ -140,7 +139,7 @@ class WorldStage:
         self._owners = np.array([*owners, 0], dtype=np.int64)  # the last is nobody's: body -1
         self._placed, self._world = key, ref(world)
 
-    def _shape(self, named: tuple[tuple[object, ...], Callable[[], Surface]]) -> int:
+    def _shape(self, named: tuple[Key, Callable[[], Surface]]) -> int:
         key, make = named
         if key not in self._shapes:
             self._shapes[key] = self._stage.add(make())

@@ -18,8 +18,10 @@ from avrec.gaussians import Gaussians, with_both_sides
 from avrec.geometry import Camera, OpenCVPinholeCamera, apply, invert, matrix_from_quaternion
 from avrec.raster import SCENE_SETTINGS, View, rasterize
 from avrec.scene import Scene
+from carla_bridge.looks.bodies import DEFAULT_PAINT
 from carla_bridge.looks.vehicles import vehicle_shape
-from carla_bridge.neural.shells import GAMMA, Shell, coloured, shade, shell_of
+from carla_bridge.neural.shells import Shell, coloured, shade, shell_of
+from carla_bridge.sensors.development import GAMMA
 from carla_bridge.world.labels import Label
 
 __all__ = ["Look", "completed", "looks_at", "within_box"]
@@ -51,7 +53,6 @@ LEFT = np.array([0.0, 1.0, 0.0])
 GLANCING = 0.2
 """Least cosine of the angle at which a face was seen."""
 LEAST_VIEWS = 1e-6
-DULL: tuple[float, float, float] = (0.20, 0.21, 0.23)
 LEAST_PAINTED = 30
 """Places of paint that have to be seen before a colour is believed."""
 
@@ -100,7 +101,7 @@ def _paint(shell: Shell, seen: Bool, colour: Float64, half: Float64) -> tuple[fl
             shown = np.median(colour[places] / shade(shell.normals[places])[:, None], axis=0)
             red, green, blue = (np.clip(shown, 0.0, 1.0) ** GAMMA).tolist()
             return red, green, blue
-    return DULL
+    return DEFAULT_PAINT
 
 
 def looks_at(scene: Scene, track: Track) -> list[Look]:

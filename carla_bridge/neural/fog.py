@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrec.gaussians.sky import sample_sky
+from carla_bridge.sensors.development import GAMMA
 
 __all__ = ["Fog", "air_colour", "fog_of", "foggy", "transmittance"]
 
@@ -29,7 +30,6 @@ THICKEST_PER_M = 1.0 / 28.0
 HALF_HEIGHT_M = 10.0
 SKY_M = 1000.0
 HORIZON_DEG = (5.0, 12.0, 25.0)
-GAMMA = 2.2
 WHITE = 0.75
 """Share of the air's colour that is grey: drops scatter all colours alike, also the ground's light."""
 DEFAULT_AIR = (0.55, 0.57, 0.6)

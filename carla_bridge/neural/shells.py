@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from avrec.gaussians import SH_C0, Gaussians
 from avrec.geometry import quaternion_from_matrix
 from avrec.mesh.painted import Kind, Surface
+from carla_bridge.sensors.development import GAMMA
 
 __all__ = ["Shell", "coloured", "lit_by", "shade", "shadow", "shell_of"]
 
@@ -25,7 +26,6 @@ WIDE = 0.7
 """Deviation of a blob over the distance to the next: so wide, at least 97 % of the light is absorbed between them."""
 THICK_M = 0.004
 OPACITY = 0.99
-GAMMA = 2.2
 PANE = np.array([0.20, 0.23, 0.26])
 """What is seen in windows."""
 SHADOW, SHADOW_REACH, SHADOW_STEP_M = 0.65, 1.12, 0.3

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from carla_bridge.sensors.film import USUAL_FILM, retoned
 from carla_bridge.sensors.glow import USUAL_GLOW, glow
 
-__all__ = ["develop", "ev100", "processed"]
+__all__ = ["GAMMA", "develop", "ev100", "processed"]
 
 Uint8 = NDArray[np.uint8]
 Float64 = NDArray[np.float64]
